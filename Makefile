@@ -20,7 +20,7 @@ URL ?= http://127.0.0.1:8000
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run reload grant secrets migration setup test fuzz test-large test-isolation test-migration test-faults test-browser soak timing bench bench-growth bench-setup load load-ui \
+.PHONY: help run reload grant auth secrets migration setup test fuzz test-large test-isolation test-migration test-faults test-browser soak timing bench bench-growth bench-setup load load-ui \
 	lint lock clean
 
 help: ## List the commands
@@ -34,7 +34,10 @@ reload: ## Reload the routes file in the gateway of `make run` (of the same DATA
 
 grant: ## Give an account a role: EMAIL=ann@example.com ROLE=staff
 	@if [ -z "$$EMAIL" ] || [ -z "$$ROLE" ]; then echo 'usage: make grant EMAIL=ann@example.com ROLE=staff' >&2; exit 2; fi
-	@$(BIN)/python -m stack auth grant -- "$$EMAIL" "$$ROLE"
+	@$(BIN)/python -m stack auth users grant -- "$$EMAIL" "$$ROLE"
+
+auth: ## Run a command of the auth service: ARGS='users list --json' (ARGS=--help lists all)
+	@$(BIN)/python -m stack auth $(ARGS)
 
 secrets: $(RUN_STAMP) ## Create the missing secrets of docker-compose.yml, in .data/secrets
 	@$(BIN)/python -m stack secrets

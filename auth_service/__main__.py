@@ -17,7 +17,7 @@ def main() -> None:
     if sys.argv[1:] == ["migrate"] and _is_migrated():
         return
     # Imported here, because it imports Alembic, which neither a server nor a start with migrated tables needs.
-    from auth_service.cli import commands
+    from auth_service.cli.commands import commands
 
     commands(prog_name="python -m auth_service")
 

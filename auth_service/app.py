@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from auth_service.accounts.foreign_hashes.decoys import SAMPLE_SIZE, Decoys
 from auth_service.accounts.mail_tokens import MailTokens
 from auth_service.accounts.passwords.hashing import Passwords
+from auth_service.administration.user_administration import UserAdministration
 from auth_service.api.authentication import AccessTokens
 from auth_service.api.blueprint import auth_api
 from auth_service.api.client_of_request import client_of_request
@@ -50,6 +51,7 @@ from auth_service.throttling.device_tokens import DeviceTokens
 from auth_service.throttling.login_throttle import LoginThrottle
 from auth_service.tokens.grants import Grants
 from auth_service.tokens.issuer import Issuer, Lifetimes
+from auth_service.tokens.key_use import KeyUse
 from auth_service.tokens.reader import TokenReader
 from auth_service.tokens.simplejwt import SimpleJwtReader
 from auth_service.tokens.token_exchange import TokenExchange
@@ -103,7 +105,7 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
     dispatcher = Dispatcher()
     mail_for = _notices(settings).mail_for
     stores = sql_stores(engine, settings.refresh_policy, dispatcher.dispatch, client_of_request, mail_for)
-    users, sessions, audit, outbox, imports, foreign_tokens = stores
+    users, sessions, audit, outbox, imports, foreign_tokens, directory, key_uses = stores
     redis = RedisClient(settings.redis_url.get_secret_value())
     blacklist, feed = Blacklist(redis), RevocationFeed(redis, sessions, clock=clock)
     _subscribe(dispatcher, feed, blacklist)
@@ -161,6 +163,12 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
     composer = Composer(mail_design(settings), users, mail_tokens)
     mail_sender = MailSender(outbox, composer, open_transport(settings), clock)
 
+    key_use = KeyUse(key_uses, keys.signing, settings.access_token_lifetime, clock)
+
+    def record_key_use_and_delete_expired() -> int:
+        key_use.record()
+        return retention.delete_expired()
+
     def republish() -> bool:
         blacklist.flush()
         published = feed.republish()
@@ -175,6 +183,10 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
         sessions=sessions,
         audit=audit,
         imports=imports,
+        directory=directory,
+        key_uses=key_uses,
+        key_use=key_use,
+        administration=UserAdministration(users, sessions, audit, client_of_request, clock),
         passwords=passwords,
         password_rules=settings.password_rules,
         reader=reader,
@@ -188,7 +200,7 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
         mail_sender=mail_sender,
         sending=PeriodicJob(app, "sending", SENDING_INTERVAL, mail_sender.send_due),
         republishing=PeriodicJob(app, "republishing", REPUBLISH_INTERVAL, republish),
-        retention=PeriodicJob(app, "retention", RETENTION_INTERVAL, retention.delete_expired),
+        retention=PeriodicJob(app, "retention", RETENTION_INTERVAL, record_key_use_and_delete_expired),
     )
 
 

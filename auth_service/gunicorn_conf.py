@@ -35,10 +35,11 @@ def on_starting(server: object) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start the background jobs in a worker, after the fork."""
+    """Record the signing key and start the background jobs in a worker, after the fork."""
     from auth_service.services import services
 
     with worker.wsgi.app_context():
+        services().key_use.record()
         services().republishing.start()
         services().retention.start()
         services().sending.start()

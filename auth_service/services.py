@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from flask import current_app
 
+from auth_service.accounts.directory import UserDirectory
 from auth_service.accounts.mail_tokens import MailTokens
 from auth_service.accounts.passwords.hashing import Passwords
 from auth_service.accounts.passwords.rules import PasswordRules
 from auth_service.accounts.store import UserStore
+from auth_service.administration.user_administration import UserAdministration
 from auth_service.audit.store import AuditStore
 from auth_service.browser_sessions.service import BrowserSessions
 from auth_service.importing.store import ImportStore
@@ -19,6 +21,7 @@ from auth_service.sessions.store import SessionStore
 from auth_service.settings import AuthSettings
 from auth_service.throttling.login_throttle import LoginThrottle
 from auth_service.tokens.grants import Grants
+from auth_service.tokens.key_use import KeyUse, KeyUseStore
 from auth_service.tokens.reader import TokenReader
 from auth_service.tokens.signing_keys import KeyRing
 from auth_service.tokens.token_exchange import TokenExchange
@@ -38,6 +41,10 @@ class Services:
     sessions: SessionStore
     audit: AuditStore
     imports: ImportStore
+    directory: UserDirectory
+    key_uses: KeyUseStore
+    key_use: KeyUse
+    administration: UserAdministration
     passwords: Passwords
     password_rules: PasswordRules
     reader: TokenReader

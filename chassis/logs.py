@@ -1,4 +1,4 @@
-"""Logging: one JSON object per line on standard output, with the request id.
+"""Logging: one JSON object per line, with the request id; on standard output, or for commands on standard error.
 
 Everything that looks like a JWT is masked, in case that code logs a token by mistake.
 
@@ -11,6 +11,7 @@ import logging
 import logging.config
 import re
 import sys
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -25,15 +26,18 @@ def mask_tokens(text: str) -> str:
     return _JWT.sub("[token]", text)
 
 
-def configure_logs(service: str, level: str) -> None:
-    """Send records of structlog and of the standard library to stdout as JSON lines. Idempotent."""
+def configure_logs(service: str, level: str, *, to_stderr: bool = False) -> None:
+    """Send records of structlog and of the standard library to stdout, or to stderr, as JSON lines. Idempotent."""
     structlog.configure(
         processors=[*_shared_processors(service), _as_line],
-        logger_factory=_StandardOutput,
+        logger_factory=_StandardError if to_stderr else _StandardOutput,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
-    logging.config.dictConfig(log_config(service, level))
+    config = log_config(service, level)
+    if to_stderr:
+        config["handlers"]["stdout"]["stream"] = "ext://sys.stderr"
+    logging.config.dictConfig(config)
 
 
 def write_out(lines: bytes) -> None:
@@ -57,6 +61,21 @@ class _StandardOutput:
     def msg(self, line: bytes) -> None:
         """Write `line`, which ends with a line break."""
         write_out(line)
+
+    debug = info = warning = error = critical = exception = msg
+
+
+class _StandardError:
+    """A structlog logger that writes to standard error."""
+
+    def __init__(self, *_: object) -> None:
+        """Ignore the logger's name, which structlog passes: the lines do not show it."""
+
+    def msg(self, line: bytes) -> None:
+        """Write `line`, which ends with a line break."""
+        with suppress(OSError):
+            sys.stderr.buffer.write(line)
+            sys.stderr.buffer.flush()
 
     debug = info = warning = error = critical = exception = msg
 

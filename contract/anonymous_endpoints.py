@@ -9,6 +9,7 @@ _ONE_METHOD = frozenset(
         ("POST", "/auth/users/resend_activation"),
         ("POST", "/auth/users/reset_password"),
         ("POST", "/auth/users/reset_password_confirm"),
+        ("POST", "/auth/users/invitation_confirm"),
         ("POST", "/auth/users/reset_email"),
         ("POST", "/auth/users/reset_email_confirm"),
     }

@@ -23,7 +23,7 @@ from stack.processes.readiness import (
     wait_for_readiness,
 )
 from stack.processes.supervisor import ProcessDied, StopRequested, Supervisor
-from stack.secrets_files import make_secrets
+from stack.secrets_files import make_secrets, write_once
 from stack.service_settings import service_problems
 from stack.settings import Settings, SettingsProblems, StartError, read_settings
 from stack.tour import make_tour
@@ -166,6 +166,8 @@ def _make_secrets(settings: Settings, console: Console) -> None:
     try:
         with console.step(f"keys and secrets in {settings.data_dir}"):
             make_secrets(settings.data_dir, settings.generated)
+            if settings.previous_key:
+                write_once(settings.previous_key, bytes, 0o600)
     except OSError as error:
         raise StartError(f"DATA_DIR {settings.data_dir} cannot be used: {error.strerror}") from error
 

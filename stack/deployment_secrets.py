@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from stack.secrets_files import make_secrets, random_text, write_once
-from stack.settings import SECRETS
+from stack.settings import PREVIOUS_SIGNING_KEY_FILE, SECRETS
 
 DATABASES = ("auth", "notes")
 """The databases of the PostgreSQL server in docker-compose.yml. Each belongs to a role of the same name."""
@@ -22,8 +22,8 @@ def make_deployment_secrets(folder: Path) -> tuple[str, ...]:
     folder.chmod(0o700)
     made = list(make_secrets(folder, SECRETS, mode=MODE))
     # Empty until the signing key is replaced. An empty file counts as unset.
-    if write_once(folder / "previous_signing.pem", bytes, MODE):
-        made.append("previous_signing.pem")
+    if write_once(folder / PREVIOUS_SIGNING_KEY_FILE, bytes, MODE):
+        made.append(PREVIOUS_SIGNING_KEY_FILE)
     for name in ("postgres", *DATABASES):
         if write_once(folder / f"{name}.password", random_text, MODE):
             made.append(f"{name}.password")

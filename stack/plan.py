@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from stack.address import Port
-from stack.settings import IDENTITY_SECRET, Settings
+from stack.settings import IDENTITY_SECRET, PREVIOUS_SIGNING_KEY, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder of the project, in which every process runs."""
@@ -133,7 +133,11 @@ def _set_by_stack(settings: Settings) -> dict[str, str]:
 def _generated(settings: Settings) -> dict[str, str]:
     """Return the settings with the paths of generated secrets. In production none are generated."""
     generated = () if settings.is_production else settings.generated
-    return {f"{secret.setting}_FILE": str(settings.data_dir / secret.file) for secret in generated}
+    files = {f"{secret.setting}_FILE": str(settings.data_dir / secret.file) for secret in generated}
+    # A DATA_DIR of an earlier version has no such file until the next start.
+    if settings.previous_key and settings.previous_key.is_file():
+        files[f"{PREVIOUS_SIGNING_KEY}_FILE"] = str(settings.previous_key)
+    return files
 
 
 def _defaults(settings: Settings) -> dict[str, str]:

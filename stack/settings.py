@@ -41,6 +41,11 @@ SECRETS = (
 )
 
 
+PREVIOUS_SIGNING_KEY = "PREVIOUS_SIGNING_KEY"
+PREVIOUS_SIGNING_KEY_FILE = "previous_signing.pem"
+"""The file in DATA_DIR that has the previous signing key. It is empty until the key is rotated."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The settings of the stack.
@@ -71,6 +76,12 @@ class Settings:
     def generated(self) -> tuple[Secret, ...]:
         """Return the secrets that the environment does not give."""
         return tuple(secret for secret in SECRETS if not self.is_given(secret.setting))
+
+    @property
+    def previous_key(self) -> Path | None:
+        """Return the file of the previous signing key; None if the environment gives one of the two keys."""
+        given = any(map(self.is_given, ("SIGNING_KEY", PREVIOUS_SIGNING_KEY)))
+        return None if given or self.is_production else self.data_dir / PREVIOUS_SIGNING_KEY_FILE
 
     def is_given(self, setting: str) -> bool:
         """Return whether the environment has the setting or its `_FILE` variant."""

@@ -11,6 +11,10 @@ class EmailTaken(Exception):
     """A user has registered with this address or another spelling of it."""
 
 
+class LastStaffUser(Exception):
+    """The change would leave no active user with the role `staff`. Nothing was changed."""
+
+
 class UserStore(Protocol):
     """Stored users. Times are seconds since the epoch.
 
@@ -58,8 +62,18 @@ class UserStore(Protocol):
         since `user` was read, or if the user is not active. Raises EmailTaken if another user has the mailbox.
         """
 
-    def set_roles(self, user: User, roles: Sequence[str], now: float) -> int:
-        """Set the user's roles and end its sessions, whose tokens have the old roles. Return how many ended."""
+    def accept_invitation(self, user: User, password_hash: str, now: float) -> bool:
+        """Store the password of an invited user, who has proved to own the mailbox, and make the user active.
+
+        Return False and change nothing if the user is not unverified any more, or was changed since `user` was read.
+        """
+
+    def set_roles(self, user: User, roles: Sequence[str], now: float, *, keep_staff: bool = False) -> int | None:
+        """Set the user's roles and end its sessions, whose tokens have the old roles. Return how many ended.
+
+        Return None and change nothing if the roles were changed, or the user deleted, since `user` was read. With
+        `keep_staff`, raises LastStaffUser.
+        """
 
     def activate_verified(self, user: User, now: float) -> bool:
         """Allow an unverified user to log in, whose address was verified.
@@ -70,11 +84,17 @@ class UserStore(Protocol):
     def activate(self, user: User, now: float) -> None:
         """Allow the user to log in, by an operator. Nothing changes if the user is active."""
 
-    def deactivate(self, user: User, now: float) -> int:
-        """Forbid the user to log in and end its sessions. Return how many sessions ended."""
+    def deactivate(self, user: User, now: float, *, keep_staff: bool = False) -> int:
+        """Forbid the user to log in and end its sessions. Return how many sessions ended.
 
-    def delete(self, user: User, now: float) -> int:
-        """Delete the user and end its sessions. Return how many sessions ended."""
+        With `keep_staff`, raises LastStaffUser.
+        """
+
+    def delete(self, user: User, now: float, *, keep_staff: bool = False) -> int:
+        """Delete the user and end its sessions. Return how many sessions ended.
+
+        With `keep_staff`, raises LastStaffUser.
+        """
 
     def count(self, user_id: UUID | None, *, search: str = "") -> int:
         """Return the number of users that `page` returns without limits."""

@@ -14,7 +14,7 @@ MAX_LANGUAGE = 8
 """Characters of a language tag (RFC 5646), such as `fr`."""
 
 STAFF = "staff"
-"""The role whose users may see, rename and delete every user."""
+"""The role whose users may see and manage every user."""
 
 
 class AccountStatus(StrEnum):
@@ -73,3 +73,5 @@ class NewUser:
     roles: str = ""
     status: AccountStatus = AccountStatus.ACTIVE
     language: str = ""
+    is_invited: bool = False
+    """Whether the user gets an invitation mail in place of an activation mail."""

@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, g
 from flask.typing import ResponseReturnValue
 
+from auth_service.api.admin.blueprint import admin_endpoints
 from auth_service.api.audit import audit_endpoints
 from auth_service.api.error_handlers import install_error_handlers
 from auth_service.api.errors import not_found
@@ -16,6 +17,7 @@ auth_api.register_blueprint(user_endpoints)
 auth_api.register_blueprint(token_endpoints)
 auth_api.register_blueprint(session_endpoints)
 auth_api.register_blueprint(audit_endpoints)
+auth_api.register_blueprint(admin_endpoints)
 install_error_handlers(auth_api)
 
 

@@ -8,16 +8,20 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException
 
 from auth_service.accounts.passwords.hashing import HashingBusy
-from auth_service.accounts.store import EmailTaken
+from auth_service.accounts.roles import InvalidRole
+from auth_service.accounts.store import EmailTaken, LastStaffUser
+from auth_service.administration.user_administration import NoSuchUser, NotInvitable, OwnAccount, RolesConflict
 from auth_service.api.errors import (
     ApiError,
     bad_credentials,
     bad_token,
+    conflict,
     error_with_detail,
     hashing_busy,
     inactive_user_of_token,
     invalid_fields,
     malformed_body,
+    not_found,
     session_ended,
     store_unavailable,
     throttled,
@@ -66,6 +70,14 @@ ERRORS: Mapping[type[Exception], Callable[..., ApiError]] = {
     InvalidToken: lambda error: bad_token(error.reason),
     NoActiveAccount: _no_active_account,
     EmailTaken: lambda _: invalid_fields({"email": ["user with this email already exists."]}),
+    InvalidRole: lambda error: invalid_fields({"roles": [str(error)]}),
+    LastStaffUser: lambda _: conflict("last_staff", "No other active user has the role staff: grant it first."),
+    OwnAccount: lambda _: conflict(
+        "own_account", "Staff cannot deactivate themselves or give up their role staff: another staff user can."
+    ),
+    NotInvitable: lambda _: conflict("not_invitable", "The user is not waiting for an invitation."),
+    RolesConflict: lambda _: conflict("roles_conflict", "The roles are being changed by others: try again."),
+    NoSuchUser: lambda _: not_found("No User matches the given query."),
     HandleTaken: lambda _: invalid_fields({"handle_hash": ["This handle is in use."]}),
     NoLiveSession: lambda error: session_ended(error.ended_seconds_ago),
     Throttled: lambda error: throttled(error.seconds),

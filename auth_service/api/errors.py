@@ -120,6 +120,11 @@ def not_found(detail: str = "Not found.") -> ApiError:
     return error_with_detail(404, detail)
 
 
+def conflict(code: str, detail: str) -> ApiError:
+    """Return the 409 for a change that the state of an account does not allow."""
+    return error_with_detail(409, detail, code)
+
+
 def method_not_allowed(method: str) -> ApiError:
     """Return the 405. The blueprint adds the Allow header."""
     return error_with_detail(405, f'Method "{method}" not allowed.')

@@ -13,7 +13,6 @@ from auth_service.api.response_body import json_response
 from auth_service.api.view import ApiView
 from auth_service.events.account_events import EndReason
 from auth_service.services import services
-from auth_service.sessions.store import ListedSession
 
 _SID = re.compile("[0-9a-f]{32}")
 
@@ -30,7 +29,9 @@ class SessionList(ApiView):
         """Return the live sessions, the most recently used first."""
         caller = current_caller()
         sessions = services().sessions.live_sessions(caller.user.id, services().clock())
-        return json_response(SessionListResponse([_response(session, current=caller.sid) for session in sessions]))
+        return json_response(
+            SessionListResponse([SessionResponse.of(found, current=caller.sid) for found in sessions])
+        )
 
 
 class SessionInstance(ApiView):
@@ -92,18 +93,6 @@ def _end(sid: str, owner: UUID, reason: EndReason) -> bool:
 
 def _end_all(user_id: UUID, *, keep: str | None) -> None:
     services().sessions.end_all(user_id, services().clock(), EndReason.REVOKED_BY_OWNER, keep=keep)
-
-
-def _response(session: ListedSession, *, current: str) -> SessionResponse:
-    return SessionResponse(
-        id=session.sid,
-        device=session.device,
-        address=session.address,
-        created_at=session.created_at,
-        last_used_at=session.last_used_at,
-        expires_at=session.expires_at,
-        current=session.sid == current,
-    )
 
 
 session_endpoints.add_url_rule("/sessions/", view_func=SessionList.as_view("sessions"))

@@ -28,15 +28,20 @@ class ApiView(View):
     """Methods that need no access token. With these, the Authorization header is ignored."""
 
     def dispatch_request(self, **path: Any) -> ResponseReturnValue:
-        """Answer the request. Raises ApiError(401), or after authentication ApiError(405)."""
+        """Answer the request. Raises ApiError(401), or after authentication ApiError(403) or ApiError(405)."""
         g.allow = self.allow
         if request.method not in self.anonymous_methods:
             authenticate()
+            if request.method != "OPTIONS":
+                self.check_caller()
         if request.method not in self.allow.split(", "):
             raise method_not_allowed(request.method)
         verb = "get" if request.method == "HEAD" else request.method.lower()
         response: ResponseReturnValue = getattr(self, verb)(**path)
         return response
+
+    def check_caller(self) -> None:
+        """Raise ApiError(403) if the authenticated caller may not use the resource. OPTIONS is for every caller."""
 
     def options(self, **_: Any) -> Response:
         """Return the name of the resource and the media types that it reads."""

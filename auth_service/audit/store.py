@@ -11,9 +11,10 @@ from auth_service.events.account_events import Event
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """A stored record, as the owner of the account reads it.
+    """A stored record.
 
-    `event` is a RecordName, `session` the `sid` of a session, and `at` is in seconds since the epoch.
+    `event` is a RecordName, `session` the `sid` of a session, and `at` is in seconds since the epoch. `user_id` is
+    the account; None if it is unknown.
     """
 
     id: int
@@ -23,6 +24,7 @@ class AuditEntry:
     address: str
     device: str
     detail: Detail
+    user_id: UUID | None
 
 
 class AuditStore(Protocol):
@@ -36,6 +38,15 @@ class AuditStore(Protocol):
 
     def page(self, user_id: UUID, *, offset: int, limit: int) -> Sequence[AuditEntry]:
         """Return at most `limit` records of the account, the newest first, after the first `offset`."""
+
+    def after(self, record_id: int, *, limit: int, user_id: UUID | None = None) -> Sequence[AuditEntry]:
+        """Return at most `limit` records whose id is greater than `record_id`, the oldest first.
+
+        With `user_id`, return only those of this account.
+        """
+
+    def newest(self, *, limit: int, user_id: UUID | None = None) -> Sequence[AuditEntry]:
+        """Return the newest `limit` records, the oldest of them first; with `user_id`, those of this account."""
 
     def prune(self, before: float, limit: int) -> int:
         """Delete at most `limit` records older than `before` (epoch seconds), commit, and return how many."""

@@ -21,12 +21,14 @@ from auth_service.events.account_events import (
     PasswordChanged,
     PasswordReset,
     RegistrationRefused,
+    RolesChanged,
     SessionEnded,
     SessionMovedIn,
     TokensRefreshed,
     UserActivated,
     UserDeactivated,
     UserDeleted,
+    UserInvited,
     UserRegistered,
 )
 from auth_service.events.client import Client
@@ -51,7 +53,9 @@ class RecordName(StrEnum):
     EMAIL_CHANGED = "email_changed"
     REGISTERED = "registered"
     REGISTRATION_REFUSED = "registration_refused"
+    INVITED = "invited"
     ACTIVATED = "activated"
+    ROLES_CHANGED = "roles_changed"
     DEACTIVATED = "deactivated"
     DELETED = "deleted"
 
@@ -86,7 +90,7 @@ class AuditRecord:
 
 
 def record_of(event: Event) -> AuditRecord | None:
-    """Return the record of an event. Return None for RolesChanged: only the sessions that it ends have records."""
+    """Return the record of an event; None if it has none."""
     match event:
         case LoggedIn(sid=sid):
             return _record(event, RecordName.LOGIN_OK, sid)
@@ -115,6 +119,10 @@ def _record_of_account_change(event: Event) -> AuditRecord | None:
             return _record(event, RecordName.EMAIL_CHANGED, sid)
         case UserActivated(reason=reason):
             return _record(event, RecordName.ACTIVATED, detail={"reason": reason.value})
+        case UserInvited(roles=roles):
+            return _record(event, RecordName.INVITED, detail={"roles": roles})
+        case RolesChanged(roles=roles, former_roles=former_roles):
+            return _record(event, RecordName.ROLES_CHANGED, detail={"roles": roles, "former_roles": former_roles})
     name = _NAMES.get(type(event))
     return _record(event, name) if name else None
 
@@ -136,4 +144,6 @@ def _record_of_end(event: SessionEnded) -> AuditRecord:
 
 
 def _record(event: Event, name: RecordName, session: str | None = None, detail: Detail | None = None) -> AuditRecord:
-    return AuditRecord(name, event.at, event.user_id, event.client, session, detail or {})
+    """Return a record of an event. Its detail has the `actor` if it is not the owner of the account who acted."""
+    actor = {"actor": event.client.actor} if event.client.actor else {}
+    return AuditRecord(name, event.at, event.user_id, event.client, session, {**(detail or {}), **actor})

@@ -25,6 +25,7 @@ class EndReason(StrEnum):
     ROLES_CHANGED = "roles changed"
     USER_DEACTIVATED = "user deactivated"
     USER_DELETED = "user deleted"
+    ENDED_BY_OPERATOR = "ended by an operator"
 
 
 class ActivationReason(StrEnum):
@@ -32,6 +33,7 @@ class ActivationReason(StrEnum):
 
     EMAIL_VERIFIED = "e-mail address verified"
     BY_OPERATOR = "activated by an operator"
+    INVITATION_ACCEPTED = "invitation accepted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +159,19 @@ class UserActivated(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class UserInvited(Event):
+    """An operator created the user, or invited an unverified user again. `roles` are separated by spaces."""
+
+    email: str
+    roles: str
+
+
+@dataclass(frozen=True, slots=True)
 class RolesChanged(Event):
-    """An operator set the user's roles. `roles` are separated by spaces."""
+    """An operator set the user's roles. `roles` and `former_roles` are separated by spaces."""
 
     roles: str
+    former_roles: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,19 @@ MAX_DEVICE = 255
 class Client:
     """A client. `device` is its User-Agent and `address` its IP address; "" means unknown.
 
-    `accept_language` is the Accept-Language header of the request, for mails that the request causes.
+    `accept_language` is the Accept-Language header of the request, for mails that the request causes. `actor` is who
+    acts on another account: OPERATOR_ACTOR, or the id of a staff user. "" means that the owner of the account acts.
     """
 
     device: str
     address: str
     accept_language: str = ""
+    actor: str = ""
 
 
 UNKNOWN_CLIENT = Client("", "")
-"""The client of events that no client caused, such as those of an operator's command."""
+"""The client of events that no client caused, such as those of a background job."""
+OPERATOR_ACTOR = "operator"
+"""The actor of an operator's command."""
+OPERATOR = Client("", "", actor=OPERATOR_ACTOR)
+"""The client of events that an operator's command causes."""

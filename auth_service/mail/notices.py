@@ -11,14 +11,18 @@ from auth_service.events.account_events import (
     PasswordReset,
     RegistrationRefused,
     UserActivated,
+    UserInvited,
     UserRegistered,
 )
 from auth_service.mail.outbox import MailKind, NewMail
 
+_BY_OWNER = (ActivationReason.EMAIL_VERIFIED, ActivationReason.INVITATION_ACCEPTED)
+"""The activations by the owner of the account, who used the link in a mail."""
+
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """Which changes cause a mail. Activation mails do not depend on it."""
+    """Which changes cause a mail. Activation and invitation mails do not depend on it."""
 
     confirmation: bool = False
     """Whether a mail confirms that an account can be used."""
@@ -36,9 +40,11 @@ class Notices:
                 # The same work as for a free address. A stranger may have registered it first and know the password,
                 # so the owner of the address gets a link to choose one, which activates the account too.
                 return _mail(MailKind.PASSWORD_RESET, email, event)
+            case UserInvited(email=email):
+                return _mail(MailKind.INVITATION, email, event)
             case UserRegistered(email=email) if self.confirmation:
                 return _mail(MailKind.CONFIRMATION, email, event)
-            case UserActivated(reason=ActivationReason.EMAIL_VERIFIED, email=email) if self.confirmation:
+            case UserActivated(reason=reason, email=email) if self.confirmation and reason in _BY_OWNER:
                 return _mail(MailKind.CONFIRMATION, email, event)
             case PasswordChanged(email=email) | PasswordReset(email=email) if self.password_changed:
                 return _mail(MailKind.PASSWORD_CHANGED, email, event)

@@ -1,9 +1,10 @@
 """The audit store in SQL."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, delete, func, select
+from sqlalchemy import Select, case, delete, func, select
 
 from auth_service.audit.failed_logins import MAX_ROWS_OF_UNKNOWN_ACCOUNTS, MAX_ROWS_PER_ACCOUNT, WINDOW_SECONDS
 from auth_service.audit.store import AuditEntry
@@ -11,6 +12,17 @@ from auth_service.audit.trail import RecordName
 from auth_service.events.account_events import Event
 from auth_service.storage.models import AuditRow, Database
 from auth_service.storage.transactions import Transactions
+
+_ENTRIES: Select[*tuple[Any, ...]] = select(
+    AuditRow.id,
+    AuditRow.at,
+    AuditRow.event,
+    AuditRow.session,
+    AuditRow.address,
+    AuditRow.device,
+    AuditRow.detail,
+    AuditRow.user_id,
+)
 
 
 class SqlAuditStore:
@@ -30,17 +42,22 @@ class SqlAuditStore:
 
     def page(self, user_id: UUID, *, offset: int, limit: int) -> Sequence[AuditEntry]:
         """Return at most `limit` records of the account, the newest first, after the first `offset`."""
-        columns = (
-            AuditRow.id,
-            AuditRow.at,
-            AuditRow.event,
-            AuditRow.session,
-            AuditRow.address,
-            AuditRow.device,
-            AuditRow.detail,
-        )
-        own = select(*columns).where(AuditRow.user_id == user_id).order_by(AuditRow.id.desc())
+        own = _ENTRIES.where(AuditRow.user_id == user_id).order_by(AuditRow.id.desc())
         return [AuditEntry(*row) for row in self._database.execute(own.offset(offset).limit(limit))]
+
+    def after(self, record_id: int, *, limit: int, user_id: UUID | None = None) -> Sequence[AuditEntry]:
+        """Return at most `limit` records whose id is greater than `record_id`, the oldest first."""
+        statement = _entries_of(user_id).where(AuditRow.id > record_id).order_by(AuditRow.id).limit(limit)
+        return self._read(statement)
+
+    def newest(self, *, limit: int, user_id: UUID | None = None) -> Sequence[AuditEntry]:
+        """Return the newest `limit` records, the oldest of them first."""
+        return self._read(_entries_of(user_id).order_by(AuditRow.id.desc()).limit(limit))[::-1]
+
+    def _read(self, statement: Select[*tuple[Any, ...]]) -> Sequence[AuditEntry]:
+        entries = [AuditEntry(*row) for row in self._database.execute(statement)]
+        self._database.rollback()  # so that a later read does not see the database as it is now
+        return entries
 
     def prune(self, before: float, limit: int) -> int:
         """Delete at most `limit` records older than `before` (epoch seconds) and return how many."""
@@ -60,3 +77,7 @@ class SqlAuditStore:
         surplus = select(recent.c.id).where(recent.c.position > recent.c.kept).limit(limit)
         statement = delete(AuditRow).where(AuditRow.id.in_(surplus))
         return self._transactions.run(lambda connection: connection.execute(statement).rowcount)
+
+
+def _entries_of(user_id: UUID | None) -> Select[*tuple[Any, ...]]:
+    return _ENTRIES if user_id is None else _ENTRIES.where(AuditRow.user_id == user_id)

@@ -1,4 +1,4 @@
-"""The tables: users, sessions, the audit trail and the mail outbox.
+"""The tables: users, sessions, the audit trail, the mail outbox and the uses of signing keys.
 
 Times are seconds since the epoch in double precision, so that every database returns exactly the stored value.
 """
@@ -129,6 +129,16 @@ class ImportedUserRow(Base):
     imported_at: Mapped[float] = mapped_column(Double)
     tokens_refused_until: Mapped[float] = mapped_column(Double, default=0.0)
     """Tokens of the source that were issued at this time or before are refused: the user's sessions were ended."""
+
+
+class SigningKeyRow(Base):
+    """A key that a process has signed access tokens with."""
+
+    __tablename__ = "signing_keys"
+
+    kid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    tokens_expire_at: Mapped[float] = mapped_column(Double)
+    """By then every access token that the key has signed has expired."""
 
 
 class ForeignTokenRow(Base):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
+from auth_service.accounts.directory import UserDirectory
 from auth_service.accounts.store import UserStore
 from auth_service.audit.store import AuditStore
 from auth_service.events.account_events import Event
@@ -18,12 +19,15 @@ from auth_service.sessions.store import SessionStore
 from auth_service.storage.audit_store import SqlAuditStore
 from auth_service.storage.database import current_database, release_connection
 from auth_service.storage.group_commit import CommitStrategy, GroupCommit, SeparateTransactions
+from auth_service.storage.key_use_store import SqlKeyUseStore
 from auth_service.storage.mail_outbox import SqlMailOutbox, add_mail
 from auth_service.storage.moving_in.foreign_token_store import SqlForeignTokenStore
 from auth_service.storage.moving_in.import_store import SqlImportStore
 from auth_service.storage.session_store import SqlSessionStore
 from auth_service.storage.transactions import Transactions
+from auth_service.storage.user_directory import SqlUserDirectory
 from auth_service.storage.user_store import SqlUserStore
+from auth_service.tokens.key_use import KeyUseStore
 
 
 class Stores(NamedTuple):
@@ -35,6 +39,8 @@ class Stores(NamedTuple):
     outbox: MailOutbox
     imports: ImportStore
     foreign_tokens: ForeignTokenStore
+    directory: UserDirectory
+    key_uses: KeyUseStore
 
 
 MailFor = Callable[[Event], NewMail | None]
@@ -70,4 +76,6 @@ def sql_stores(
         SqlMailOutbox(engine, transactions),
         SqlImportStore(engine),
         SqlForeignTokenStore(engine, transactions),
+        SqlUserDirectory(database),
+        SqlKeyUseStore(engine, transactions),
     )

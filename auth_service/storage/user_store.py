@@ -5,12 +5,12 @@ from math import inf, nextafter
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Connection, Delete, Engine, Update, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Delete, Engine, Update, and_, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from auth_service.accounts.email_addresses import email_key, legacy_key
-from auth_service.accounts.store import EmailTaken
-from auth_service.accounts.user import AccountStatus, NewUser, User
+from auth_service.accounts.store import EmailTaken, LastStaffUser
+from auth_service.accounts.user import STAFF, AccountStatus, NewUser, User
 from auth_service.events.account_events import (
     ActivationReason,
     EmailChanged,
@@ -23,6 +23,7 @@ from auth_service.events.account_events import (
     UserActivated,
     UserDeactivated,
     UserDeleted,
+    UserInvited,
     UserRegistered,
 )
 from auth_service.events.client import Client
@@ -30,21 +31,8 @@ from auth_service.storage.models import Database, UserRow
 from auth_service.storage.moving_in.foreign_token_store import refuse_foreign_tokens
 from auth_service.storage.session_endings import end_sessions, sessions_of
 from auth_service.storage.transactions import Transactions
+from auth_service.storage.user_conditions import USER_FIELDS, is_last_staff_user, matches_search
 from auth_service.storage.user_statements import FIND_BY_EMAIL, FIND_BY_ID, REGISTER
-
-_COLUMNS = (
-    UserRow.id,
-    UserRow.email,
-    UserRow.first_name,
-    UserRow.last_name,
-    UserRow.roles,
-    UserRow.status,
-    UserRow.password_hash,
-    UserRow.password_changed_at,
-    UserRow.email_changed_at,
-    UserRow.email_verified_at,
-    UserRow.language,
-)
 
 
 class SqlUserStore:
@@ -89,9 +77,11 @@ class SqlUserStore:
             "language": user.language,
             "now": now,
         }
-        must_verify = user.status is AccountStatus.UNVERIFIED
+        must_verify = user.status is AccountStatus.UNVERIFIED and not user.is_invited
         client = self._current_client()
-        registered = UserRegistered(now, user_id, client, user.email, must_verify)
+        registered: Event = UserRegistered(now, user_id, client, user.email, must_verify)
+        if user.is_invited:
+            registered = UserInvited(now, user_id, client, user.email, user.roles)
         refused = RegistrationRefused(now, None, client, user.email, must_verify)
 
         def write(connection: Connection) -> tuple[bool, Sequence[Event]]:
@@ -117,7 +107,7 @@ class SqlUserStore:
         """Set the first_name and last_name that `names` has, and return the user; None if there is no such user."""
         if not names:
             return self.find(user_id)
-        statement = update(UserRow).where(UserRow.id == user_id).values(dict(names)).returning(*_COLUMNS)
+        statement = update(UserRow).where(UserRow.id == user_id).values(dict(names)).returning(*USER_FIELDS)
         row = self._transactions.run(lambda connection: connection.execute(statement).one_or_none())
         return _user(row) if row else None
 
@@ -174,12 +164,27 @@ class SqlUserStore:
             raise EmailTaken
         return ended is not None
 
-    def set_roles(self, user: User, roles: Sequence[str], now: float) -> int:
-        """Set the user's roles and end its sessions, whose tokens have the old roles. Return how many ended."""
+    def accept_invitation(self, user: User, password_hash: str, now: float) -> bool:
+        """Store the password of an invited user, who has proved to own the mailbox, and make the user active."""
+        statement = (
+            update(UserRow)
+            .where(_is_unchanged(user), UserRow.status == AccountStatus.UNVERIFIED)
+            .values(
+                password_hash=password_hash,
+                password_changed_at=_after(user.password_changed_at, now),
+                status=AccountStatus.ACTIVE,
+                email_verified_at=now,
+            )
+        )
+        return self._activate(user, statement, ActivationReason.INVITATION_ACCEPTED, now)
+
+    def set_roles(self, user: User, roles: Sequence[str], now: float, *, keep_staff: bool = False) -> int | None:
+        """Set the user's roles and end its sessions; return how many ended, or None if the roles have changed."""
         joined_roles = " ".join(roles)
-        event = RolesChanged(now, user.id, self._current_client(), joined_roles)
-        statement = update(UserRow).where(_is(user)).values(roles=joined_roles)
-        return self._change_and_end(user, statement, (event,), EndReason.ROLES_CHANGED) or 0
+        event = RolesChanged(now, user.id, self._current_client(), joined_roles, user.roles)
+        statement = update(UserRow).where(_is(user), UserRow.roles == user.roles).values(roles=joined_roles)
+        is_kept = keep_staff and STAFF not in roles
+        return self._change_and_end(user, statement, (event,), EndReason.ROLES_CHANGED, keep_staff=is_kept)
 
     def activate_verified(self, user: User, now: float) -> bool:
         """Allow an unverified user to log in, whose address was verified."""
@@ -199,16 +204,17 @@ class SqlUserStore:
         )
         self._activate(user, statement, ActivationReason.BY_OPERATOR, now)
 
-    def deactivate(self, user: User, now: float) -> int:
-        """Forbid the user to log in and end its sessions. Return how many sessions ended."""
-        event = UserDeactivated(now, user.id, self._current_client())
+    def deactivate(self, user: User, now: float, *, keep_staff: bool = False) -> int:
+        """Forbid the user to log in and end its sessions. Return how many sessions ended. Raises LastStaffUser."""
+        events = (UserDeactivated(now, user.id, self._current_client()),)
         statement = update(UserRow).where(_is(user)).values(status=AccountStatus.BARRED)
-        return self._change_and_end(user, statement, (event,), EndReason.USER_DEACTIVATED) or 0
+        return self._change_and_end(user, statement, events, EndReason.USER_DEACTIVATED, keep_staff=keep_staff) or 0
 
-    def delete(self, user: User, now: float) -> int:
-        """Delete the user and end its sessions. Return how many sessions ended."""
-        event = UserDeleted(now, user.id, self._current_client())
-        return self._change_and_end(user, delete(UserRow).where(_is(user)), (event,), EndReason.USER_DELETED) or 0
+    def delete(self, user: User, now: float, *, keep_staff: bool = False) -> int:
+        """Delete the user and end its sessions. Return how many sessions ended. Raises LastStaffUser."""
+        events = (UserDeleted(now, user.id, self._current_client()),)
+        statement = delete(UserRow).where(_is(user))
+        return self._change_and_end(user, statement, events, EndReason.USER_DELETED, keep_staff=keep_staff) or 0
 
     def count(self, user_id: UUID | None, *, search: str = "") -> int:
         """Return the number of users that `page` returns without limits."""
@@ -220,7 +226,7 @@ class SqlUserStore:
     ) -> Sequence[User]:
         """Return users in the order of registration; with `user_id` or `search`, only those that match."""
         statement = (
-            select(*_COLUMNS)
+            select(*USER_FIELDS)
             .where(*_filters(user_id, search))
             .order_by(UserRow.created_at, UserRow.id)
             .offset(offset)
@@ -245,10 +251,17 @@ class SqlUserStore:
         reason: EndReason,
         *,
         keep: str | None = None,
+        keep_staff: bool = False,
     ) -> int | None:
-        """Change the user and end its sessions except `keep`. Return how many ended; None if no row was changed."""
+        """Change the user and end its sessions except `keep`. Return how many ended; None if no row was changed.
 
-        def write(connection: Connection) -> tuple[int | None, Sequence[Event]]:
+        With `keep_staff`, raises LastStaffUser and changes nothing if no other active user is staff.
+        """
+
+        def write(connection: Connection) -> tuple[int | LastStaffUser | None, Sequence[Event]]:
+            if keep_staff and is_last_staff_user(connection, user.id):
+                # Returned, because an exception would roll back the other writes of a group commit.
+                return LastStaffUser(), ()
             if not connection.execute(statement).rowcount:
                 return None, ()
             refuse_foreign_tokens(connection, user.id, events[0].at)
@@ -256,7 +269,10 @@ class SqlUserStore:
             ended = end_sessions(connection, sessions, events[0].at, reason, events[0].client)
             return len(ended), (*events, *ended)
 
-        return self._transactions.record(write)
+        outcome = self._transactions.record(write)
+        if isinstance(outcome, LastStaffUser):
+            raise outcome
+        return outcome
 
 
 def _user(row: Sequence[Any]) -> User:
@@ -289,7 +305,4 @@ def _filters(user_id: UUID | None, search: str) -> list[ColumnElement[bool]]:
     filters: list[ColumnElement[bool]] = []
     if user_id is not None:
         filters.append(UserRow.id == user_id)
-    if search:
-        searched = (UserRow.email, UserRow.email_folded, UserRow.first_name, UserRow.last_name)
-        filters += [or_(*(column.icontains(term, autoescape=True) for column in searched)) for term in search.split()]
-    return filters
+    return [*filters, *matches_search(search)]

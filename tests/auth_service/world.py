@@ -1,5 +1,6 @@
 """Users and an operator of the service under test."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from werkzeug.test import TestResponse
 
 from auth_service.accounts.mail_tokens import Purpose
 from auth_service.accounts.user import User
+from auth_service.audit.store import AuditEntry
 from auth_service.services import services
 from auth_service.storage.models import MailRow, SessionRow, db
 from tests.auth_service.forge import claims_of
@@ -66,6 +68,11 @@ class Operator:
         """Return the Accept-Language of each mail in the outbox, the oldest first."""
         with self.app.app_context():
             return list(db.session.scalars(select(MailRow.accept_language).order_by(MailRow.created_at)))
+
+    def audit(self) -> Sequence[AuditEntry]:
+        """Return all audit records, the oldest first."""
+        with self.app.app_context():
+            return services().audit.newest(limit=1_000)
 
     def grant(self, email: str, *roles: str) -> None:
         """Set the roles of a user."""

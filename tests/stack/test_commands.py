@@ -92,7 +92,7 @@ def test_the_gateway_writes_the_pid_file_that_reload_reads(plan: Planning) -> No
 def test_auth_commands_receive_the_environment_of_the_auth_service(read: Reading) -> None:
     settings = read()
     (service,) = (command for command in make_plan(settings).services if command.name == "auth")
-    assert auth_command(settings, "grant", "a@b.co", "staff").environ == service.environ
+    assert auth_command(settings, "users", "grant", "a@b.co", "staff").environ == service.environ
 
 
 @pytest.mark.parametrize("words", [["grant"], ["grant", "EMAIL=ann@example.com"], ["migration"]])
@@ -115,7 +115,7 @@ def test_a_folder_that_cannot_be_used_is_reported_with_its_setting(tmp_path: Pat
 
 def test_an_auth_command_reports_a_missing_data_dir(read: Reading) -> None:
     with pytest.raises(StartError, match=r"no DATA_DIR .*/elsewhere: start the system with `make run`"):
-        run_auth_command(read(DATA_DIR="elsewhere"), ["grant", "ann@example.com", "staff"])
+        run_auth_command(read(DATA_DIR="elsewhere"), ["users", "grant", "ann@example.com", "staff"])
 
 
 def test_make_accepts_an_address_with_an_apostrophe(tmp_path: Path) -> None:

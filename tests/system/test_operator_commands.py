@@ -39,7 +39,7 @@ def test_reload_activates_new_routes_and_grant_gives_a_role(tmp_path: Path) -> N
 
         ann = stack.register()
         before = stack.login(ann)
-        granted = run(stack, "auth", "grant", ann.email, "staff")
+        granted = run(stack, "auth", "users", "grant", ann.email, "staff")
         assert granted.returncode == 0, granted.stderr
         assert "staff" in granted.stdout
         assert stack.whoami(stack.login(ann).access).json()["roles"] == ["staff"]

@@ -20,6 +20,7 @@ TEXTS: Mapping[str, str] = {
     "null": "This field may not be null.",
     "null_character": "Null characters are not allowed.",
     "email": "Enter a valid email address.",
+    "role_list": "Enter a list of at most 100 roles.",
 }
 
 

@@ -4,7 +4,7 @@ from flask import Blueprint
 
 from auth_service.api.users.activation import Activation, ResendActivation
 from auth_service.api.users.email_addresses import ResetEmail, ResetEmailConfirm, SetEmail
-from auth_service.api.users.passwords import ResetPassword, ResetPasswordConfirm, SetPassword
+from auth_service.api.users.passwords import InvitationConfirm, ResetPassword, ResetPasswordConfirm, SetPassword
 from auth_service.api.users.users import Me, UserInstance, UserList, UserWithInvalidId
 from auth_service.api.view import ApiView
 
@@ -18,6 +18,7 @@ _VIEWS: dict[str, type[ApiView]] = {
     "/set_password/": SetPassword,
     "/reset_password/": ResetPassword,
     "/reset_password_confirm/": ResetPasswordConfirm,
+    "/invitation_confirm/": InvitationConfirm,
     "/set_email/": SetEmail,
     "/reset_email/": ResetEmail,
     "/reset_email_confirm/": ResetEmailConfirm,

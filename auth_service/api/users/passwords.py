@@ -1,4 +1,4 @@
-"""/auth/users/set_password/, reset_password/ and reset_password_confirm/: choose a new password."""
+"""/auth/users/set_password/, reset_password/, reset_password_confirm/ and invitation_confirm/: choose a password."""
 
 from typing import ClassVar
 
@@ -87,6 +87,29 @@ class ResetPasswordConfirm(ApiView):
         _check_rules(body.new_password, body.retyped, user)
         password_hash = services().passwords.hash(body.new_password)
         if not services().users.reset_password(user, password_hash, services().clock()):
+            raise invalid_token()  # another request used the link meanwhile
+        trust_address(user)
+        return "", 204
+
+
+class InvitationConfirm(ApiView):
+    """The first password of an invited user, by the link in a mail."""
+
+    name = "User Invitation Confirm"
+    allow = "POST, OPTIONS"
+    anonymous_methods: ClassVar[frozenset[str]] = frozenset({"POST"})
+
+    def post(self) -> ResponseReturnValue:
+        """Store the password and let the user log in: the link has verified the address.
+
+        400 if the link is wrong, too old or used, or if the password breaks a rule.
+        """
+        is_retyped = services().settings.password_reset_confirm_retype
+        body = read_body(RetypedResetPasswordConfirmRequest if is_retyped else ResetPasswordConfirmRequest)
+        user = user_of_link(Purpose.INVITATION, body.uid, body.token)
+        _check_rules(body.new_password, body.retyped, user)
+        password_hash = services().passwords.hash(body.new_password)
+        if not services().users.accept_invitation(user, password_hash, services().clock()):
             raise invalid_token()  # another request used the link meanwhile
         trust_address(user)
         return "", 204

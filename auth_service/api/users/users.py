@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from auth_service.accounts.store import EmailTaken
 from auth_service.accounts.user import AccountStatus, NewUser, User
 from auth_service.api.authentication import current_caller
-from auth_service.api.client_of_request import client_of_request
+from auth_service.api.client_of_request import client_of_request, set_actor_of_request
 from auth_service.api.errors import forbidden, invalid_fields, not_found
 from auth_service.api.models.users import (
     DeleteUserRequest,
@@ -88,7 +88,11 @@ class UserInstance(ApiView):
         return self.put(user_id)
 
     def delete(self, user_id: UUID) -> ResponseReturnValue:
-        """Delete the user. 403 if the caller may not do that, 400 without the caller's right password in the body."""
+        """Delete the user.
+
+        403 if the caller may not do that, 400 without the caller's right password in the body, 409 for the last staff
+        user.
+        """
         user = _find_user(user_id)
         if not _may_change(user):
             raise forbidden()
@@ -202,5 +206,8 @@ def _rename(user: User) -> Response:
 
 def _delete(user: User) -> ResponseReturnValue:
     read_with_current_password(DeleteUserRequest)
-    services().users.delete(user, services().clock())
+    caller = current_caller().user
+    if user.id != caller.id:
+        set_actor_of_request(str(caller.id))
+    services().administration.delete(user, by=caller.id)
     return "", 204

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from redis import Redis
 
-from auth_service.cli import commands
+from auth_service.cli.commands import commands
 
 # These tests kill processes at random times: `make test-faults` runs them, `make test` does not.
 collect_ignore = [] if os.environ.get("SALLYPORT_FAULTS") else ["test_stopped_import.py"]
@@ -22,7 +22,7 @@ Import = Callable[..., dict[str, Any]]
 def run(environ: dict[str, str], redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs a command."""
     # Without logs: the runner closes its standard output, and later log lines would be written to it.
-    monkeypatch.setattr("auth_service.cli.configure_logs", lambda *_: None)
+    monkeypatch.setattr("auth_service.cli.commands.configure_logs", lambda *_, **__: None)
     return lambda *words, **more: CliRunner().invoke(commands, words, env={**environ, **more})
 
 

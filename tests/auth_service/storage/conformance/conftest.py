@@ -144,7 +144,10 @@ def world(url: str) -> Iterator[StoreWorld]:
         if db.engine.dialect.name == "postgresql":
             with db.engine.begin() as connection:
                 connection.execute(
-                    text("TRUNCATE users, sessions, audit_events, mail_outbox, imported_users, foreign_tokens")
+                    text(
+                        "TRUNCATE users, sessions, audit_events, mail_outbox, imported_users, foreign_tokens, "
+                        "signing_keys"
+                    )
                 )
         db.engine.dispose()
 

@@ -135,3 +135,26 @@ def test_a_pool_without_a_free_connection_raises_store_unavailable(
         with pytest.raises(StoreUnavailable):
             CALLS[call](world.stores)
     CALLS[call](world.stores)
+
+
+def test_records_can_be_followed(world: StoreWorld, ann: User) -> None:
+    """The newest ones first, then those that were added since, of all accounts or of one."""
+    audit, users = world.stores.audit, world.stores.users
+    bob = world.register("bob@example.org")
+    registered = audit.newest(limit=9)
+    assert [(entry.event, entry.user_id) for entry in registered] == [("registered", ann.id), ("registered", bob.id)]
+    assert audit.newest(limit=1) == registered[1:]
+    assert audit.newest(limit=9, user_id=ann.id) == registered[:1]
+    last = registered[-1].id
+    users.deactivate(bob, NOW + 1)
+    users.deactivate(ann, NOW + 2)
+    users.activate(ann, NOW + 3)
+    added = audit.after(last, limit=9)
+    assert [(entry.event, entry.user_id) for entry in added] == [
+        ("deactivated", bob.id),
+        ("deactivated", ann.id),
+        ("activated", ann.id),
+    ]
+    assert audit.after(last, limit=2) == added[:2]
+    assert audit.after(last, limit=9, user_id=bob.id) == added[:1]
+    assert audit.after(added[-1].id, limit=9) == []

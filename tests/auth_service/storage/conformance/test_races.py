@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from auth_service.accounts.store import EmailTaken
-from auth_service.accounts.user import User
+from auth_service.accounts.store import EmailTaken, LastStaffUser
+from auth_service.accounts.user import AccountStatus, NewUser, User
 from auth_service.events.account_events import EndReason, SessionEnded
 from auth_service.sessions.refresh import refresh_session
 from auth_service.sessions.refresh_policy import Ended, Rotate
@@ -43,6 +43,31 @@ def test_of_parallel_registrations_of_one_mailbox_exactly_one_succeeds(world: St
     (registered,) = [user for user in results if user]
     assert world.stores.users.find_by_email("bob@example.org") == registered
     assert world.stores.users.count(None) == 1
+
+
+def test_of_two_staff_users_who_remove_each_other_one_stays(world: StoreWorld) -> None:
+    users = world.stores.users
+
+    def demote(user: User) -> bool:
+        try:
+            return users.set_roles(user, [], NOW + 1, keep_staff=True) is not None
+        except LastStaffUser:
+            return False
+
+    for number in range(8):
+        pair = [
+            users.register(NewUser(f"{name}{number}@example.org", "hash", roles="staff"), NOW) for name in ("a", "b")
+        ]
+        assert sorted(world.in_parallel(*(partial(demote, user) for user in pair))) == [False, True]
+        for user in pair:
+            users.delete(user, NOW + 2)
+
+
+def test_of_parallel_acceptances_of_one_invitation_exactly_one_succeeds(world: StoreWorld) -> None:
+    users = world.stores.users
+    invited = users.register(NewUser("ann@example.org", "", status=AccountStatus.UNVERIFIED, is_invited=True), NOW)
+    accept = [partial(users.accept_invitation, invited, f"hash{number}", NOW + 1) for number in range(THREADS)]
+    assert world.in_parallel(*accept).count(True) == 1
 
 
 def test_of_parallel_log_outs_exactly_one_ends_the_session(world: StoreWorld, session: Session) -> None:

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from auth_service.accounts.store import EmailTaken
+from auth_service.accounts.store import EmailTaken, LastStaffUser
 from auth_service.accounts.user import AccountStatus, NewUser, User
 from auth_service.events.account_events import (
     ActivationReason,
@@ -17,6 +17,7 @@ from auth_service.events.account_events import (
     UserActivated,
     UserDeactivated,
     UserDeleted,
+    UserInvited,
     UserRegistered,
 )
 from tests.auth_service.storage.conformance.conftest import BROWSER, NOW, StoreWorld
@@ -97,9 +98,69 @@ def test_new_roles_end_every_session(world: StoreWorld, ann: User) -> None:
     world.dispatched.clear()
     assert world.stores.users.set_roles(ann, ["staff", "beta"], NOW + 5) == 1
     assert world.stores.users.find(ann.id) == replace(ann, roles="staff beta")
-    assert world.dispatched[0] == RolesChanged(NOW + 5, ann.id, BROWSER, "staff beta")
+    assert world.dispatched[0] == RolesChanged(NOW + 5, ann.id, BROWSER, "staff beta", "")
     assert kinds(world.dispatched) == ["RolesChanged", "roles changed"]
-    assert world.records(ann.id)[1:] == [("session_revoked", session.sid, {"reason": "roles changed"})]
+    assert world.records(ann.id)[1:] == [
+        ("roles_changed", None, {"roles": "staff beta", "former_roles": ""}),
+        ("session_revoked", session.sid, {"reason": "roles changed"}),
+    ]
+
+
+def test_new_roles_are_recorded_for_a_user_without_sessions(world: StoreWorld, ann: User) -> None:
+    assert world.stores.users.set_roles(ann, ["beta"], NOW + 5) == 0
+    assert world.records(ann.id) == [("roles_changed", None, {"roles": "beta", "former_roles": ""})]
+
+
+def test_roles_that_have_changed_since_the_user_was_read_are_not_overwritten(world: StoreWorld, ann: User) -> None:
+    users = world.stores.users
+    assert users.set_roles(ann, ["beta"], NOW + 5) == 0
+    world.dispatched.clear()
+    assert users.set_roles(ann, ["gamma"], NOW + 6) is None
+    assert users.find(ann.id) == replace(ann, roles="beta")
+    assert world.dispatched == []
+
+
+def test_the_last_active_staff_user_is_kept_if_asked_for(world: StoreWorld) -> None:
+    users = world.stores.users
+    ann = users.register(NewUser("ann@example.org", "hash", roles="beta staff"), NOW)
+    users.register(NewUser("bob@example.org", "hash", roles="staff", status=UNVERIFIED), NOW)
+    users.register(NewUser("eve@example.org", "hash", roles="Staff staffer non-staff"), NOW)
+    with pytest.raises(LastStaffUser):
+        users.set_roles(ann, ["beta"], NOW + 1, keep_staff=True)
+    with pytest.raises(LastStaffUser):
+        users.deactivate(ann, NOW + 1, keep_staff=True)
+    with pytest.raises(LastStaffUser):
+        users.delete(ann, NOW + 1, keep_staff=True)
+    assert users.find(ann.id) == ann
+    assert world.records(ann.id) == []
+    users.register(NewUser("dan@example.org", "hash", roles="staff"), NOW)
+    assert users.deactivate(ann, NOW + 2, keep_staff=True) == 0
+    users.deactivate(ann, NOW + 3)
+    assert users.delete(ann, NOW + 4, keep_staff=True) == 0
+    assert users.find(ann.id) is None
+
+
+def test_an_invited_user_becomes_active_with_the_first_password(world: StoreWorld) -> None:
+    users = world.stores.users
+    invited = users.register(NewUser("ann@example.org", "", roles="beta", status=UNVERIFIED, is_invited=True), NOW)
+    assert world.dispatched == [UserInvited(NOW, invited.id, BROWSER, invited.email, "beta")]
+    world.dispatched.clear()
+    assert users.accept_invitation(invited, "hash", NOW + 5)
+    found = users.find(invited.id)
+    assert found == replace(
+        invited,
+        password_hash="hash",
+        status=AccountStatus.ACTIVE,
+        password_changed_at=NOW + 5,
+        email_verified_at=NOW + 5,
+    )
+    accepted = UserActivated(NOW + 5, invited.id, BROWSER, ActivationReason.INVITATION_ACCEPTED, invited.email)
+    assert world.dispatched == [accepted]
+    assert not users.accept_invitation(invited, "other", NOW + 6)
+    assert world.records(invited.id) == [
+        ("invited", None, {"roles": "beta"}),
+        ("activated", None, {"reason": "invitation accepted"}),
+    ]
 
 
 def test_a_deactivation_ends_every_session_and_can_be_undone(world: StoreWorld, ann: User) -> None:

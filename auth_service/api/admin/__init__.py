@@ -1,0 +1,1 @@
+"""The endpoints under /auth/admin/, for staff: users, roles, invitations, sessions and audit trails."""
