@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tests.docs.code_blocks import ROOT
 
-PAGES = {"gateway": "architecture.md", "auth_service": "architecture-auth-service.md"}
+PACKAGES = ("gateway", "auth_service")
+PAGES = ("architecture.md", "architecture-auth-service.md", "architecture-auth-service-2.md")
 WITHOUT_LINE = {"__init__.py"}
 
 
@@ -15,7 +16,7 @@ def modules(folder: Path) -> list[str]:
 
 def listing() -> dict[str, list[str]]:
     """Return the modules of each folder that is a package, in the order of a listing."""
-    folders = [folder for name in PAGES for folder in (ROOT / name, *sorted((ROOT / name).rglob("*/")))]
+    folders = [folder for name in PACKAGES for folder in (ROOT / name, *sorted((ROOT / name).rglob("*/")))]
     return {
         f"{folder.relative_to(ROOT)}/": modules(folder) for folder in folders if (folder / "__init__.py").exists()
     }
@@ -24,7 +25,7 @@ def listing() -> dict[str, list[str]]:
 def described_modules() -> dict[str, list[str]]:
     """Return the modules that the pages describe, by the folder of the heading, in the pages' order."""
     found: dict[str, list[str]] = {}
-    text = "\n".join((ROOT / "docs" / file).read_text(encoding="utf-8") for file in PAGES.values())
+    text = "\n".join((ROOT / "docs" / file).read_text(encoding="utf-8") for file in PAGES)
     for line in text.splitlines():
         if heading := re.match(r"##+ `([\w/]+/)`", line):
             found[heading[1]] = []
@@ -40,4 +41,4 @@ def test_the_pages_have_a_section_for_each_folder_in_the_order_of_the_listing() 
 def test_each_section_has_a_line_for_each_module_in_the_order_of_the_listing() -> None:
     described = described_modules()
     for folder, files in listing().items():
-        assert described.get(folder) == files, f"docs/{PAGES[folder.split('/')[0]]}, section {folder}"
+        assert described.get(folder) == files, f"docs/architecture*.md, section {folder}"

@@ -120,7 +120,7 @@ def test_roles_that_have_changed_since_the_user_was_read_are_not_overwritten(wor
     assert world.dispatched == []
 
 
-def test_the_last_active_staff_user_is_kept_if_asked_for(world: StoreWorld) -> None:
+def test_the_last_active_staff_user_stays_with_keep_staff(world: StoreWorld) -> None:
     users = world.stores.users
     ann = users.register(NewUser("ann@example.org", "hash", roles="beta staff"), NOW)
     users.register(NewUser("bob@example.org", "hash", roles="staff", status=UNVERIFIED), NOW)
