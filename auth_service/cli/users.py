@@ -10,6 +10,7 @@ from auth_service.accounts.store import EmailTaken
 from auth_service.accounts.user import MAX_LANGUAGE, MAX_NAME, STAFF, AccountStatus, NewUser
 from auth_service.administration.user_administration import ChangeRoles, NotInvitable, RolesConflict
 from auth_service.api.models.admin import AccountResponse
+from auth_service.api.users.users import MAX_SEARCH_WORDS
 from auth_service.cli.arguments import check_email, describe, find_user, read_new_password, user_argument
 from auth_service.cli.output import confirm, json_option, print_list, print_members, print_result, yes_option
 from auth_service.services import services
@@ -54,6 +55,8 @@ role_option = click.option("--role", "roles", multiple=True, help="Grant this ro
 @json_option
 def list_users(search: str, role: str, status: str | None, limit: int, offset: int, as_json: bool) -> None:
     """List users in the order of registration."""
+    if len(search.split()) > MAX_SEARCH_WORDS:
+        raise click.BadParameter(f"must have at most {MAX_SEARCH_WORDS} words", param_hint="--search")
     wanted = AccountFilter(search, role, AccountStatus(status) if status else None)
     page = services().directory.page(wanted, offset=offset, limit=limit)
     print_list([AccountResponse.of(found).model_dump(mode="json") for found in page], _COLUMNS, as_json=as_json)

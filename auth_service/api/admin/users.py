@@ -14,6 +14,7 @@ from auth_service.api.models.admin import AccountResponse, RolesRequest
 from auth_service.api.pagination import read_page, requested_page_size
 from auth_service.api.request_body import read_body
 from auth_service.api.response_body import json_response
+from auth_service.api.users.users import read_search
 from auth_service.services import services
 
 PAGE_SIZE = 50
@@ -97,8 +98,5 @@ def _requested_filter() -> AccountFilter:
     status = request.args.get("status", "")
     if status and status not in list(AccountStatus):
         raise invalid_fields({"status": [f"Must be one of: {', '.join(AccountStatus)}."]})
-    return AccountFilter(_text("search"), _text("role"), AccountStatus(status) if status else None)
-
-
-def _text(name: str) -> str:
-    return request.args.get(name, "").replace("\0", "")  # PostgreSQL has no text with NUL
+    role = request.args.get("role", "").replace("\0", "")  # PostgreSQL has no text with NUL
+    return AccountFilter(read_search(), role, AccountStatus(status) if status else None)

@@ -46,7 +46,7 @@ class UserList(ApiView):
         """
         users, size = services().users, services().settings.page_size
         own = None if current_caller().user.is_staff else current_caller().user.id
-        search = _read_search()
+        search = read_search()
         if size is None:
             return json_response(UserListResponse(_responses(users.page(own, search=search))))
 
@@ -134,7 +134,7 @@ class Me(ApiView):
         return _delete(current_caller().user)
 
 
-def _read_search() -> str:
+def read_search() -> str:
     """Return the text of `?search=`. Raises ApiError(400) if it has too many words."""
     search = request.args.get("search", "").replace("\0", "")  # PostgreSQL has no text with NUL
     if len(search.split()) > MAX_SEARCH_WORDS:

@@ -91,6 +91,7 @@ def test_users_are_listed_for_people_and_for_programs(
     assert [user["email"] for user in run_json("users", "list", "--status", "barred")] == [ann.email]
     limited = run("users", "list", "--limit", "1", "--offset", "1")
     assert limited.stdout.splitlines()[1].startswith(bob.email)
+    assert "--search" in run("users", "list", "--search", "x " * 21).stderr
     assert "--status" in run("users", "list", "--status", "asleep").stderr
     assert "1 of 2 users" in run("users", "list", "--limit", "1").stderr
 

@@ -69,6 +69,7 @@ def test_the_list_is_selected_and_paginated(ann: Person, staff: Person, operator
     second = staff.call("GET", f"{USERS}?page_size=1").json
     assert second
     assert second["next"] == f"{USERS}?page_size=1&page=2"
+    assert staff.call("GET", f"{USERS}?search={'x+' * 21}").status_code == 400
     assert staff.call("GET", f"{USERS}?status=asleep").json == {
         "status": ["Must be one of: unverified, active, barred."]
     }
