@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from auth_service.api.client_of_request import set_client_of_request
 from auth_service.app import create_app
 from auth_service.cli.audit import audit
 from auth_service.cli.importing import export_users, import_users
@@ -18,7 +19,7 @@ from auth_service.cli.keys import keys
 from auth_service.cli.mail import mail
 from auth_service.cli.sessions import sessions
 from auth_service.cli.users import users
-from auth_service.events.client import OPERATOR, set_client_of_request
+from auth_service.events.client import OPERATOR
 from auth_service.settings import AuthSettings, ServingSettings
 from auth_service.storage.migration_settings import MIGRATIONS
 from auth_service.storage.models import db

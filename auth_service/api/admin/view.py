@@ -4,9 +4,9 @@ from uuid import UUID
 
 from auth_service.accounts.directory import Account
 from auth_service.api.authentication import current_caller
+from auth_service.api.client_of_request import set_actor_of_request
 from auth_service.api.errors import forbidden, not_found
 from auth_service.api.view import ApiView
-from auth_service.events.client import set_actor_of_request
 from auth_service.services import services
 
 
