@@ -1,6 +1,7 @@
 """The match stage: check a request's target and header fields, find its route, and prepare its upstream head.
 
-Requests that need no parser are matched by what is known of their target and header section; any other by all of it.
+If the server has recognized a request's header section, the result for this section and route is cached: only the
+target and the values that differ between requests are checked. All other requests are read completely.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -179,7 +179,7 @@ class ResponseHeadCache:
         del self._shapes[MAX_SHAPES:]
 
     def _is_read_by_value(self, name: bytes) -> bool:
-        """Return whether it depends on the value of the field what the client receives."""
+        """Return whether the value of the field decides what the client receives, or how the response is read."""
         return name.lower() == b"connection" or (self._keep_cookies and name.lower() == b"set-cookie")
 
     def _read_status(self, line: bytes) -> int:
