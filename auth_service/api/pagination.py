@@ -15,10 +15,11 @@ Fetch = Callable[[int, int], Sequence[Item]]
 def read_page(count: int, size: int, fetch: Fetch[Item]) -> PageResponse[Item]:
     """Return the page with the number in `?page=`, of a list of `count` items. Raises ApiError(404) if there is none.
 
-    `size` is the number of items on a page.
+    `?page=last` is the last page, as in djoser's API. `size` is the number of items on a page.
     """
     last = max(1, -(-count // size))
-    number = _positive_number(request.args.get("page", "1"))
+    wanted = request.args.get("page", "1")
+    number = last if wanted == "last" else _positive_number(wanted)
     if number is None or number > last:
         raise not_found("Invalid page.")
     return PageResponse(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, column, inspect, select, table
 
 from auth_service.importing.field_values import read_time
-from auth_service.importing.source_row import SourceRow, UsedToken
+from auth_service.importing.source_row import SourceError, SourceRow, UsedToken
 from auth_service.importing.sources.columns import Columns
 from auth_service.importing.sources.sql_table import SqlTable, reading
 
@@ -57,6 +57,7 @@ class DjangoUsers:
     def _roles_by_user(self) -> dict[str, list[str]]:
         """Return the roles by groups. Only members of mapped groups are kept in memory."""
         user_column = self._user_column()
+        self._check_groups()
         groups, members = table("auth_group", column("id"), column("name")), table(self.memberships)
         statement = (
             select(column(user_column), groups.c.name)
@@ -68,6 +69,15 @@ class DjangoUsers:
             for user_id, group in connection.execute(statement):
                 found.setdefault(str(user_id), []).append(self.group_roles[group])
         return found
+
+    def _check_groups(self) -> None:
+        with reading(self.users.engine) as connection:
+            found: set[str] = set(connection.scalars(select(column("name")).select_from(table("auth_group"))))
+        missing = sorted(set(self.group_roles) - found)
+        if missing:
+            raise SourceError(
+                f"the database has no group {', '.join(missing)}; its groups are {', '.join(sorted(found)) or 'none'}"
+            )
 
     def _user_column(self) -> str:
         """Return the column of the membership table that is neither its id nor the group: it has the model's name."""

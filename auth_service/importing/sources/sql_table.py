@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnClause, Connection, Engine, column, create_engine, event, func, inspect, select, table
@@ -66,8 +67,13 @@ def open_source(url: str) -> Engine:
     try:
         engine = create_engine(database_url(url), hide_parameters=True)
     except ValueError as error:
-        raise SourceError(f"the database URL {error}") from error
+        raise SourceError(
+            f"the database URL {error}; it must be like sqlite:////srv/shop/db.sqlite3 or postgresql://user@host/shop"
+        ) from error
     if engine.dialect.name == "sqlite":
+        # SQLite would create the file.
+        if not Path(engine.url.database or "").is_file():
+            raise SourceError(f"the database URL names {engine.url.database}, which is not a file")
         event.listen(engine, "connect", _read_only)
     return engine
 

@@ -153,6 +153,7 @@ def test_with_page_size_the_list_is_paginated(make_app: MakeApp, clock: MovableC
     assert (third["next"], third["previous"]) == (None, "/auth/users/?page=2")
     shown = [user["email"] for part in (first, second, third) for user in part["results"]]  # type: ignore[attr-defined]  # a list of users
     assert shown == [person.email for person in people]
+    assert page("/auth/users/?page=last") == third
     for wrong in ("0", "4", "-1", "x", "1.0", "٢", "9" * 400, ""):
         assert people[0].call("GET", f"/auth/users/?page={wrong}").json == {"detail": "Invalid page."}
 

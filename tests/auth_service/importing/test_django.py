@@ -195,6 +195,8 @@ def test_a_custom_user_model_keeps_its_uuids(import_users: Import, operator: Ope
         (["--table", "people"], "the database has no table people; --table names another one"),
         (["--column", "email=mail"], "auth_user has no column mail; --column FIELD=COLUMN names another one"),
         (["--column", "mail=email"], "there is no field mail; the fields are id, email"),
+        (["--role", "group:Redactors=editor"], "the database has no group Redactors; its groups are Content editors"),
+        (["--database", "/srv/db.sqlite3"], "is not a database URL; it must be like sqlite:////srv/shop/db.sqlite3"),
         (["--database", "mysql://host/name"], "the database URL must be a sqlite: or postgresql: URL"),
         (["--database", "postgresql://127.0.0.1:1/name"], "the database cannot be read"),
         (["--database", ""], "name the database: set IMPORT_DATABASE_URL"),
@@ -206,6 +208,16 @@ def test_a_source_that_cannot_be_read_is_explained(run: Run, project: str, words
     assert done.exit_code == 1
     assert message in done.output
     assert "Traceback" not in done.output
+
+
+def test_a_file_that_does_not_exist_is_reported_and_not_created(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "misspelled.sqlite3"
+
+    done = run("import-users", "django", "--database", f"sqlite:///{path}")
+
+    assert done.exit_code == 1
+    assert f"the database URL names {path}, which is not a file" in done.output
+    assert not path.exists()
 
 
 def test_the_report_is_written_and_contains_no_hash_or_address(run: Run, project: str, tmp_path: Path) -> None:
