@@ -66,8 +66,9 @@ name is followed by no space, and the value is empty then."""
 _RETRY_AFTER = re.compile(rb"retry-after: [0-9]+")
 """The gateway chooses the seconds at random, so that clients do not return all at once."""
 
-_NEW_HANDLE = re.compile(rb"(set-cookie: __Host-session=)(?!([a-z])\2{42})[A-Za-z0-9_-]{43}")
-"""The handle that the gateway chooses for a new session. Those of the generated requests repeat one letter."""
+_NEW_HANDLE = re.compile(rb"(set-cookie: __Host-session=)(?!([a-z])\2{42})[A-Za-z0-9_-]{43}; Expires=[^;]+")
+"""The handle that the gateway chooses for a new session, and its expiry, which depends on the time of the test. The
+handles of the generated requests repeat one letter."""
 
 _OFFER = re.compile(rb"(X-Session-Offer: )[A-Za-z0-9_.-]+")
 
