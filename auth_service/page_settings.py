@@ -17,6 +17,7 @@ _LINK_PAGES = {
     "activation_url": (MailKind.ACTIVATION, "/auth/activate/confirm/"),
     "password_reset_confirm_url": (MailKind.PASSWORD_RESET, "/auth/password/reset/confirm/"),
     "email_reset_confirm_url": (MailKind.EMAIL_RESET, "/auth/email/reset/confirm/"),
+    "invitation_url": (MailKind.INVITATION, "/auth/invitation/confirm/"),
 }
 """The page that a link in a mail opens, by the setting that names another link."""
 

@@ -16,7 +16,7 @@ from auth_service.api.errors import ApiError
 from auth_service.api.users.activation import Activation, ResendActivation, user_of_activation_link
 from auth_service.api.users.email_addresses import ResetEmail, ResetEmailConfirm
 from auth_service.api.users.mail_links import user_of_link
-from auth_service.api.users.passwords import ResetPassword, ResetPasswordConfirm
+from auth_service.api.users.passwords import InvitationConfirm, ResetPassword, ResetPasswordConfirm
 from auth_service.pages.form import Form, submit
 from auth_service.pages.response import EMPTY, redirect, render
 from auth_service.services import services
@@ -74,6 +74,17 @@ PAGES = (
         lambda uid, token: user_of_link(Purpose.EMAIL_RESET, uid, token),
         "email",
         ("new_email", "re_new_email"),
+    ),
+    MailPage(
+        "invitation",
+        "/auth/invitation/",
+        "invitation_again",
+        ResetPassword().post,  # an invited user gets another link by a password reset, without staff
+        InvitationConfirm().post,
+        "invitation.html",
+        lambda uid, token: user_of_link(Purpose.INVITATION, uid, token),
+        "invitation",
+        ("new_password", "re_new_password"),
     ),
 )
 

@@ -29,6 +29,9 @@ PUBLIC = [
     "/auth/email/reset/",
     "/auth/email/reset/sent/",
     "/auth/email/reset/confirm/",
+    "/auth/invitation/",
+    "/auth/invitation/sent/",
+    "/auth/invitation/confirm/",
 ]
 PRIVATE = [
     "/auth/login/",
