@@ -1,11 +1,13 @@
 """The access log: JSON lines, one per logged request, written in chunks of about twenty lines.
 
 A line is one f-string, because a record of a logging framework per request halves a worker's throughput. A line
-holds no query and, apart from a refused Origin, no header field; therefore it holds no token.
+holds no query and, apart from a refused Origin, no header field. In a path, `[mail-token]` replaces the token of a
+link in a mail. Therefore a line holds no token.
 """
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -100,6 +102,14 @@ _PLAIN = bytes(code for code in range(0x21, 0x7F) if code not in b'"\\')
 """Characters of most paths, which JSON does not escape, so that these paths need no JSON encoder."""
 
 
+_MAIL_TOKEN = re.compile(rb"/[0-9a-z]{6,8}-[A-Za-z0-9_-]{43}(?=/|$)")
+"""The token of a link in a mail (auth_service/accounts/mail_tokens.py), as a segment of an app's path."""
+_MAIL_TOKEN_BYTES = 51
+"""Length of the shortest path with such a token. Shorter ones, which are most, are not searched."""
+
+
 def _quoted(path: bytes) -> str:
+    if len(path) >= _MAIL_TOKEN_BYTES:
+        path = _MAIL_TOKEN.sub(b"/[mail-token]", path)
     text = path.decode("latin-1")
     return json.dumps(text) if path.translate(None, _PLAIN) else f'"{text}"'
