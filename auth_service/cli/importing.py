@@ -48,7 +48,7 @@ def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
     "roles",
     multiple=True,
     callback=_pairs,
-    help="COLUMN=ROLE for a flag, or group:NAME=ROLE for a group of Django. Replaces the usual roles.",
+    help="COLUMN=ROLE for a flag, in place of the usual flags, or group:NAME=ROLE for a group of Django.",
 )
 @click.option("--inactive", type=click.Choice(_INACTIVE), default=_INACTIVE[0], help="Status of inactive users.")
 @click.option("--firebase-memory-cost", default=14, help="mem_cost of the Firebase project.")

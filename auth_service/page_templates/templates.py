@@ -41,7 +41,7 @@ class PageTemplates:
     @property
     def language_names(self) -> Mapping[str, str]:
         """Return the name of each language in that language."""
-        return {language: self._texts.text(language, "common.language_name") for language in self.languages}
+        return {language: self.text(language, "common.language_name") for language in self.languages}
 
     def has_text(self, key: str) -> bool:
         """Return whether there is a text `section.name`."""
@@ -53,13 +53,13 @@ class PageTemplates:
 
     def text(self, language: str, key: str, **values: object) -> str:
         """Return the text `section.name` in `language`."""
-        return self._texts.text(language, key, **values)
+        return self._texts.text(language, key, site=self._site_name, **values)
 
     def render(self, template: str, language: str, values: Mapping[str, object]) -> str:
         """Return the page `template` in `language` as HTML."""
 
         def text(key: str, **more: object) -> str:
-            return self._texts.text(language, key, site=self._site_name, **more)
+            return self.text(language, key, **more)
 
         return self._environment.get_template(template).render(
             values,

@@ -16,6 +16,8 @@ FALLBACK = "en"
 """The language whose texts are always complete."""
 ERRORS = "errors"
 
+_VALUE = re.compile(r"\{(\w+)\}")
+
 Section = Mapping[str, str]
 
 
@@ -47,7 +49,7 @@ class Texts:
         section, _, name = key.partition(".")
         texts = self.by_language[language].get(section, {})
         text = texts[name] if name in texts else self.by_language[FALLBACK][section][name]
-        return re.sub(r"\{(\w+)\}", lambda found: str(values[found[1]]), _without_breaks(text))
+        return _VALUE.sub(lambda found: str(values[found[1]]), _without_breaks(text))
 
     def error(self, language: str, text: str) -> str:
         """Return an error text of the API in `language`; unchanged if there is no translation."""
@@ -69,8 +71,19 @@ def load_texts(folder: Path | None) -> Texts:
             unknown = [] if name == ERRORS else sorted(set(section) - set(known.get(name, ())))
             if unknown:
                 raise PageProblem(f"{file}: {name}.{unknown[0]} is no text of the pages")
+            if name != ERRORS:
+                _check_values(file, name, section, known.get(name, {}))
             language[name] = {**language.get(name, {}), **section}
     return Texts(by_language)
+
+
+def _check_values(file: Path, name: str, section: Section, known: Section) -> None:
+    """Raise PageProblem if a text has a value in braces that the built-in text of its name does not have."""
+    for key, text in section.items():
+        values = {"site", *_VALUE.findall(known[key])}
+        unknown = next((value for value in _VALUE.findall(text) if value not in values), None)
+        if unknown is not None:
+            raise PageProblem(f"{file}: {name}.{key} has {{{unknown}}}; its values are {', '.join(sorted(values))}")
 
 
 def _without_breaks(text: str) -> str:

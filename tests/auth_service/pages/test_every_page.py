@@ -150,6 +150,7 @@ def test_a_folder_replaces_texts_colours_and_pages(
     (folder / "en.toml").write_text('[login]\ntitle = "Welcome to {site}"\n')
     (folder / "de.toml").write_text('[common]\nlanguage_name = "Deutsch"\n[login]\ntitle = "Anmelden"\n')
     (folder / "theme.css").write_text(":root { --accent: #0b6e4f; }")
+    (folder / "fr.toml").write_text('[common]\nlanguage_name = "{site} (fr)"\n[more]\n')
     (folder / "log_out.html").write_text(
         '{% extends "default/log_out.html" %}{% block title %}Bye, {{ caller.user.email }}?{% endblock %}'
     )
@@ -168,6 +169,8 @@ def test_a_folder_replaces_texts_colours_and_pages(
     ("name", "content", "reason"),
     [
         ("en.toml", "[login", "en.toml"),
+        ("de.toml", '[login]\ntitle = "{nam}"', "de.toml: login.title has {nam}; its values are site"),
+        ("fr.toml", '[logged_in]\ntext = "{mail}"', "fr.toml: logged_in.text has {mail}; its values are email, site"),
         ("en.toml", "[login]\ntitel = 'x'\n", "login.titel"),
         ("en.toml", "[login]\ntitle = 1\n", "[login]"),
         ("login.html", "{% if %}", "login.html, line 1"),
