@@ -5,10 +5,11 @@
 
 import asyncio
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -100,10 +101,18 @@ class RunningSystem:
         wait_until_ready(self.auth, self.plan.settings.auth)
 
     @contextmanager
-    def extra_auth_service(self, name: str, *arguments: str, **environ: str) -> Iterator[tuple[ManagedProcess, str]]:
-        """Run one more auth service on the same stores; yield it when it is ready, and the value for AUTH_URL."""
+    def extra_auth_service(
+        self, name: str, app: str | None = None, **environ: str
+    ) -> Iterator[tuple[ManagedProcess, str]]:
+        """Run one more auth service on the same stores; yield it when it is ready, and the value for AUTH_URL.
+
+        `app` is the WSGI application as gunicorn names it, if it is not the service's own.
+        """
         address = UnixSocket(self.plan.settings.run_dir / f"{name}.sock")
-        process = self.auth.variant(name, *arguments, AUTH_BIND=address.bind, **environ)
+        process = self.auth.variant(name, AUTH_BIND=address.bind, **environ)
+        if app is not None:
+            argv = (sys.executable, "-m", "gunicorn", "-c", "python:auth_service.gunicorn_conf", app)
+            process.command = replace(process.command, argv=argv)
         process.start()
         try:
             wait_until_ready(process, address)
