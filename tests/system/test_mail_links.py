@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.system.support.running_stack import PASSWORD, Account, RunningStack, run_stack
 
 EMAIL, MOVED, CHOSEN = "ann@example.com", "moved@example.com", "another Long-ish passphrase 8"
-LINK = re.compile(r"http\S+/([\w-]{48})/([0-9a-z]+-[\w-]{43})")
+LINK = re.compile(r"http\S+\?uid=([\w-]{48})&token=([0-9a-z]+-[\w-]{43})")
 
 
 def link_of(stack: RunningStack, kind: str, seconds: float = 20.0) -> dict[str, str]:
