@@ -16,7 +16,7 @@ class LastStaffUser(Exception):
 
 
 class UserStore(Protocol):
-    """Stored users. Times are seconds since the epoch.
+    """Stored users. Times are seconds since the epoch. `keep` is the `sid` of a session that does not end.
 
     Every method raises StoreUnavailable while the database does not answer. Every method that changes data commits.
     If it ends sessions, it adds audit records in the same transaction and dispatches the events after the commit.
@@ -87,13 +87,13 @@ class UserStore(Protocol):
     def deactivate(self, user: User, now: float, *, keep_staff: bool = False) -> int:
         """Forbid the user to log in and end its sessions. Return how many sessions ended.
 
-        With `keep_staff`, raises LastStaffUser.
+        With `keep_staff`, raises LastStaffUser if no other active user has the role `staff`.
         """
 
     def delete(self, user: User, now: float, *, keep_staff: bool = False) -> int:
         """Delete the user and end its sessions. Return how many sessions ended.
 
-        With `keep_staff`, raises LastStaffUser.
+        With `keep_staff`, raises LastStaffUser if no other active user has the role `staff`.
         """
 
     def count(self, user_id: UUID | None, *, search: str = "") -> int:

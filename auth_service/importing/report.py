@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 MAX_SHOWN = 20
 """Problems that the text of a report shows. The JSON form has all of them."""
@@ -33,7 +32,7 @@ class Problem:
     reason: str
     outcome: Outcome
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the problem as a JSON object."""
         return {
             "row": self.row,
@@ -65,7 +64,7 @@ class Report:
             self.problems.append(problem)
             self.skipped += problem.outcome is Outcome.SKIPPED
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the report as a JSON object."""
         return {
             "source": self.source,

@@ -81,11 +81,7 @@ class ResetPasswordConfirm(ApiView):
 
         400 if the link is wrong, too old or used, or if the password breaks a rule.
         """
-        is_retyped = services().settings.password_reset_confirm_retype
-        body = read_body(RetypedResetPasswordConfirmRequest if is_retyped else ResetPasswordConfirmRequest)
-        user = user_of_link(Purpose.PASSWORD_RESET, body.uid, body.token)
-        _check_rules(body.new_password, body.retyped, user)
-        password_hash = services().passwords.hash(body.new_password)
+        user, password_hash = _read_password_for_link(Purpose.PASSWORD_RESET)
         if not services().users.reset_password(user, password_hash, services().clock()):
             raise invalid_token()  # another request used the link meanwhile
         trust_address(user)
@@ -104,15 +100,20 @@ class InvitationConfirm(ApiView):
 
         400 if the link is wrong, too old or used, or if the password breaks a rule.
         """
-        is_retyped = services().settings.password_reset_confirm_retype
-        body = read_body(RetypedResetPasswordConfirmRequest if is_retyped else ResetPasswordConfirmRequest)
-        user = user_of_link(Purpose.INVITATION, body.uid, body.token)
-        _check_rules(body.new_password, body.retyped, user)
-        password_hash = services().passwords.hash(body.new_password)
+        user, password_hash = _read_password_for_link(Purpose.INVITATION)
         if not services().users.accept_invitation(user, password_hash, services().clock()):
             raise invalid_token()  # another request used the link meanwhile
         trust_address(user)
         return "", 204
+
+
+def _read_password_for_link(purpose: Purpose) -> tuple[User, str]:
+    """Return the user of the link in the body, and the hash of the new password. Raises ApiError or HashingBusy."""
+    is_retyped = services().settings.password_reset_confirm_retype
+    body = read_body(RetypedResetPasswordConfirmRequest if is_retyped else ResetPasswordConfirmRequest)
+    user = user_of_link(purpose, body.uid, body.token)
+    _check_rules(body.new_password, body.retyped, user)
+    return user, services().passwords.hash(body.new_password)
 
 
 def _check_rules(password: str, retyped: str | None, user: User) -> None:
