@@ -72,7 +72,7 @@ class UserStore(Protocol):
         """Set the user's roles and end its sessions, whose tokens have the old roles. Return how many ended.
 
         Return None and change nothing if the roles were changed, or the user deleted, since `user` was read. With
-        `keep_staff`, raises LastStaffUser.
+        `keep_staff`, raises LastStaffUser if `roles` lacks `staff` and no other active user has it.
         """
 
     def activate_verified(self, user: User, now: float) -> bool:

@@ -3,13 +3,13 @@
 FIRST_DELAY = 30.0
 """Seconds after the first failed attempt."""
 LONGEST_DELAY = 900.0
-"""Seconds between two attempts at most."""
+"""The maximum of seconds between two attempts."""
 JITTER = 0.2
 """The part of a delay by which it is longer or shorter, so that mails that failed together are not tried together."""
 GIVE_UP_AFTER = 3 * 86_400.0
 """Seconds after which a mail that was not accepted is given up."""
 LONGEST_PAUSE = 60.0
-"""Seconds of a pause at most while the server is unavailable: soon after it is back, all mails are sent."""
+"""The maximum of seconds of a pause while the server is unavailable. All mails are sent soon after it is back."""
 
 
 def delay_after(attempts: int, chance: float) -> float:

@@ -13,7 +13,7 @@ from auth_service.api.users.users import Me
 from auth_service.page_templates.next_path import safe_next
 from auth_service.pages.context import page_templates
 from auth_service.pages.form import Form, submit
-from auth_service.pages.response import EMPTY, done, redirect, render
+from auth_service.pages.response import EMPTY_FORM, done_notice, redirect, render
 from auth_service.pages.session import account_page
 from auth_service.services import services
 from contract.page_session import ENDED
@@ -29,7 +29,7 @@ def show_account(caller: Caller) -> Response:
     """Return the overview of the account."""
     sessions = services().sessions.live_sessions(caller.user.id, services().clock())
     name = page_templates().language_names.get(caller.user.language, "")
-    return render("account.html", notice=done("account"), session_count=len(sessions), language_name=name)
+    return render("account.html", notice=done_notice("account"), session_count=len(sessions), language_name=name)
 
 
 @account_page
@@ -51,7 +51,7 @@ def submit_profile(caller: Caller) -> Response:
 @account_page
 def show_email(caller: Caller) -> Response:
     """Return the form to change the e-mail address."""
-    return _email_page(EMPTY)
+    return _email_page(EMPTY_FORM)
 
 
 @account_page
@@ -64,7 +64,7 @@ def submit_email(caller: Caller) -> Response:
 @account_page
 def show_password(caller: Caller) -> Response:
     """Return the form to change the password."""
-    return _password_page(EMPTY)
+    return _password_page(EMPTY_FORM)
 
 
 @account_page

@@ -26,9 +26,9 @@ _METHODS = ("GET", "POST")
 _PAGES: dict[str, dict[str, View]] = {
     "/login/": {"GET": log_in.show_log_in, "POST": log_in.submit_log_in},
     "/register/": {"GET": log_in.show_registration, "POST": log_in.submit_registration},
+    "/register/sent/": {"GET": log_in.show_registered},
     "/account/": {"GET": account.show_account},
     "/account/profile/": {"GET": account.show_profile, "POST": account.submit_profile},
-    "/register/sent/": {"GET": log_in.show_registered},
     "/account/email/": {"GET": account.show_email, "POST": account.submit_email},
     "/account/password/": {"GET": account.show_password, "POST": account.submit_password},
     "/account/sessions/": {"GET": sessions.show_sessions},

@@ -7,7 +7,7 @@ from auth_service.page_templates.next_path import next_query, safe_next
 from auth_service.pages.context import page_caller
 from auth_service.pages.form import Form, submit
 from auth_service.pages.mail_links import sent_page
-from auth_service.pages.response import EMPTY, done, redirect, render
+from auth_service.pages.response import EMPTY_FORM, done_notice, redirect, render
 from auth_service.pages.session import OpenedSession, log_in
 from auth_service.services import services
 
@@ -19,8 +19,8 @@ def show_log_in() -> Response:
     """Return the log-in form; for a user who is logged in, a page that leads on."""
     if page_caller() is not None:
         target = safe_next(request.args.get("next"))
-        return render("logged_in.html", notice=done("login"), next=target, next_query=next_query(target))
-    return _log_in_page(EMPTY, request.args.get("next"))
+        return render("logged_in.html", notice=done_notice("login"), next=target, next_query=next_query(target))
+    return _log_in_page(EMPTY_FORM, request.args.get("next"))
 
 
 def submit_log_in() -> Response:
@@ -34,7 +34,7 @@ def submit_log_in() -> Response:
 
 def show_registration() -> Response:
     """Return the form to register."""
-    return _registration_page(EMPTY, request.args.get("next"))
+    return _registration_page(EMPTY_FORM, request.args.get("next"))
 
 
 def submit_registration() -> Response:
@@ -64,7 +64,7 @@ def _log_in_page(form: Form, target: str | None) -> Response:
     return render(
         "login.html",
         form,
-        notice=done("login"),
+        notice=done_notice("login"),
         next=path,
         next_query=next_query(path),
         must_verify=services().settings.send_activation_email,

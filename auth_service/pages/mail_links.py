@@ -18,11 +18,11 @@ from auth_service.api.users.email_addresses import ResetEmail, ResetEmailConfirm
 from auth_service.api.users.mail_links import user_of_link
 from auth_service.api.users.passwords import InvitationConfirm, ResetPassword, ResetPasswordConfirm
 from auth_service.pages.form import Form, submit
-from auth_service.pages.response import EMPTY, redirect, render
+from auth_service.pages.response import EMPTY_FORM, redirect, render
 from auth_service.services import services
 
-STALE = 403
-"""The status of the API for an activation link that was used before."""
+USED_ACTIVATION_LINK = 403
+"""The API's status for an activation link that was used before. The account is active, so the user may log in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +30,22 @@ class MailPage:
     """The pages of one kind of mail: one asks for the mail, `template` is the page that its link opens."""
 
     kind: str
+    """Names the mail in the texts of the pages and in the endpoints of the blueprint."""
     path: str
     """The page that asks for the mail; the link opens `<path>confirm/`."""
     section: str
     """The texts of the page that asks for the mail."""
     ask: Callable[[], ResponseReturnValue]
+    """The view of the API that adds the mail to the outbox."""
     confirm: Callable[[], ResponseReturnValue]
+    """The view of the API that uses the link."""
     template: str
     user_of_link: Callable[[str, str], User]
+    """Returns the user for the uid and the token of a link. Raises ApiError if the link cannot be used."""
     done: str
+    """The notice on the log-in page after the link was used."""
     fields: tuple[str, ...] = ()
+    """The fields of the form that the link opens."""
 
 
 PAGES = (
@@ -91,7 +97,7 @@ PAGES = (
 
 def show_request(page: MailPage) -> Response:
     """Return the form that asks for the mail."""
-    return _request_page(page, EMPTY)
+    return _request_page(page, EMPTY_FORM)
 
 
 def submit_request(page: MailPage) -> Response:
@@ -117,13 +123,13 @@ def show_link(page: MailPage) -> Response:
         page.user_of_link(uid, token)
     except ApiError:
         return _dead_link_page(page)
-    return _link_page(page, EMPTY, uid, token)
+    return _link_page(page, EMPTY_FORM, uid, token)
 
 
 def submit_link(page: MailPage) -> Response:
     """Use the link."""
     form = submit(page.confirm, page.fields)
-    if form is None or form.status == STALE:
+    if form is None or form.status == USED_ACTIVATION_LINK:
         return redirect(f"/auth/login/?done={page.done}")
     if form.has_dead_link:
         return _dead_link_page(page)

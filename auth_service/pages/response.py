@@ -9,7 +9,7 @@ from auth_service.pages.form import Form
 from auth_service.services import services
 from contract.page_session import CHANGE_HEADER
 
-EMPTY = Form()
+EMPTY_FORM = Form()
 
 # With `no-referrer`, forms are sent with `Origin: null` (Fetch standard 3.2). Then old browsers, which send no
 # Sec-Fetch-Site, could not prove where a form comes from. `strict-origin` hides the path and a token in it as well.
@@ -17,7 +17,7 @@ _REFERRER_POLICY = "strict-origin"
 
 
 def render(
-    template: str, form: Form = EMPTY, *, notice: str = "", status: int | None = None, **values: object
+    template: str, form: Form = EMPTY_FORM, *, notice: str = "", status: int | None = None, **values: object
 ) -> Response:
     """Return the page `template` with `form`. `notice` is the key of a text that tells what was done."""
     language = page_language()
@@ -60,8 +60,8 @@ def set_page_headers(response: Response) -> Response:
     return response
 
 
-def done(section: str) -> str:
-    """Return the key of the text for the query `?done=`, which a redirect after a form has; empty if unknown."""
+def done_notice(section: str) -> str:
+    """Return the key of the notice that the query `?done=` of a redirect names; empty if there is no such text."""
     name = request.args.get("done", "")
     key = f"{section}.done_{name}"
     return key if name.isidentifier() and page_templates().has_text(key) else ""

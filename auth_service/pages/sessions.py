@@ -11,7 +11,7 @@ from auth_service.api.sessions import LogOutAll, LogOutOthers, SessionInstance
 from auth_service.mail.templates import format_time
 from auth_service.pages.context import page_text
 from auth_service.pages.device import browser_and_system, short_user_agent
-from auth_service.pages.response import done, redirect, render
+from auth_service.pages.response import done_notice, redirect, render
 from auth_service.pages.session import account_page
 from auth_service.services import services
 from auth_service.sessions.store import ListedSession
@@ -39,7 +39,7 @@ def show_sessions(caller: Caller) -> Response:
     """Return the list of the sessions; the one of this browser is first."""
     found = services().sessions.live_sessions(caller.user.id, services().clock())
     shown = sorted((_shown(session, caller.sid) for session in found), key=lambda session: not session.is_current)
-    return render("sessions.html", notice=done("sessions"), sessions=shown)
+    return render("sessions.html", notice=done_notice("sessions"), sessions=shown)
 
 
 @account_page
