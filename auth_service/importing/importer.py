@@ -44,8 +44,8 @@ class Importer:
             self._import(batch, report, seen)
             self.progress(report)
         if tokens is not None and not self.is_dry_run:
-            for used in _batches(tokens.used_tokens(self.clock()), self.batch_size):
-                report.used_tokens += self.store.add_used_tokens(used)
+            for blacklisted in _batches(tokens.blacklisted_tokens(self.clock()), self.batch_size):
+                report.blacklisted_tokens += self.store.add_blacklisted_tokens(blacklisted)
         return report
 
     def _import(self, rows: Sequence[SourceRow | UnreadableRow], report: Report, seen: dict[str, int]) -> None:

@@ -53,7 +53,7 @@ class Report:
     imported: int = 0
     unchanged: int = 0
     """Rows that an earlier run has imported."""
-    used_tokens: int = 0
+    blacklisted_tokens: int = 0
     """Blacklisted refresh tokens that were imported."""
     skipped: int = 0
     problems: list[Problem] = field(default_factory=list)
@@ -73,7 +73,7 @@ class Report:
             "imported": self.imported,
             "unchanged": self.unchanged,
             "skipped": self.skipped,
-            "used_tokens": self.used_tokens,
+            "used_tokens": self.blacklisted_tokens,
             "problems": [problem.to_json() for problem in self.problems],
         }
 
@@ -84,8 +84,8 @@ class Report:
             f"{verb} {self.imported} of {self.read} users from {self.source}; "
             f"{self.unchanged} were imported before, {self.skipped} skipped"
         ]
-        if self.used_tokens:
-            lines.append(f"{verb} {self.used_tokens} blacklisted refresh tokens")
+        if self.blacklisted_tokens:
+            lines.append(f"{verb} {self.blacklisted_tokens} blacklisted refresh tokens")
         reasons = Counter((str(each.outcome), each.field, each.reason) for each in self.problems)
         lines += [
             f"  {count} {outcome.replace('_', ' ')}: {name}: {reason}"

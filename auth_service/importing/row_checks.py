@@ -1,8 +1,9 @@
 """Check the rows of a source: return a user to import, and the problems of the row's fields."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 from auth_service.accounts.email_addresses import email_key, is_email
@@ -25,6 +26,12 @@ class _Skipped(Exception):
         super().__init__(reason)
         self.field = field
         self.reason = reason
+
+
+class _Note(Protocol):
+    """Adds a problem of the row that is checked."""
+
+    def __call__(self, field: str, reason: str, outcome: Outcome = Outcome.CHANGED) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ class RowChecks:
             return None, [Problem(row.number, key, skipped.field, skipped.reason, Outcome.SKIPPED)]
         return user, problems
 
-    def _user(self, row: SourceRow, key: str, now: float, note: Callable[..., None]) -> ImportedUser:
+    def _user(self, row: SourceRow, key: str, now: float, note: _Note) -> ImportedUser:
         fields = row.fields
         email = _email(fields)
         created_at = _time(fields, "created_at", now, note) or now
@@ -86,7 +93,7 @@ class RowChecks:
             raise _Skipped("is_active", "is neither true nor false")
         return AccountStatus.ACTIVE if is_active else self.inactive_status
 
-    def _password_hash(self, fields: Mapping[str, object], note: Callable[..., None]) -> str:
+    def _password_hash(self, fields: Mapping[str, object], note: _Note) -> str:
         stored = fields.get("password_hash")
         if stored is None or stored == "" or (isinstance(stored, str) and stored.startswith("!")):
             note("password_hash", "there is no usable password", Outcome.WITHOUT_PASSWORD)
@@ -128,14 +135,14 @@ def _email(fields: Mapping[str, object]) -> str:
     return email
 
 
-def _name(fields: Mapping[str, object], field: str, note: Callable[..., None]) -> str:
+def _name(fields: Mapping[str, object], field: str, note: _Note) -> str:
     text, is_changed = read_text(fields.get(field), MAX_NAME)
     if is_changed:
         note(field, f"was longer than {MAX_NAME} characters, or had control characters, or was not text")
     return text
 
 
-def _roles(fields: Mapping[str, object], note: Callable[..., None]) -> str:
+def _roles(fields: Mapping[str, object], note: _Note) -> str:
     usable: list[str] = []
     for role in read_roles(fields.get("roles")):
         if not _ROLE.fullmatch(role):
@@ -147,7 +154,7 @@ def _roles(fields: Mapping[str, object], note: Callable[..., None]) -> str:
     return " ".join(usable)
 
 
-def _time(fields: Mapping[str, object], field: str, now: float, note: Callable[..., None]) -> float | None:
+def _time(fields: Mapping[str, object], field: str, now: float, note: _Note) -> float | None:
     value = fields.get(field)
     if value is None or value == "" or value is False:
         return None

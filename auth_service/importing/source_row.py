@@ -55,7 +55,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class UsedToken:
+class BlacklistedToken:
     """The `jti` of a refresh token that the other system has blacklisted, and its expiry (epoch seconds)."""
 
     jti: str
@@ -65,5 +65,5 @@ class UsedToken:
 class TokenSource(Protocol):
     """Blacklisted refresh tokens of another system."""
 
-    def used_tokens(self, now: float) -> Iterator[UsedToken]:
+    def blacklisted_tokens(self, now: float) -> Iterator[BlacklistedToken]:
         """Yield the blacklisted tokens that expire after `now`. Raises SourceError."""

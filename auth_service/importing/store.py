@@ -8,7 +8,7 @@ from auth_service.accounts.foreign_hashes.decoys import HashSample
 from auth_service.accounts.user import AccountStatus
 from auth_service.importing.batch import BatchResult
 from auth_service.importing.imported_user import ImportedUser
-from auth_service.importing.source_row import UsedToken
+from auth_service.importing.source_row import BlacklistedToken
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -46,7 +46,7 @@ class ImportStore(Protocol):
         A user that was imported before is left as it is, also if it was changed or deleted since.
         """
 
-    def add_used_tokens(self, tokens: Sequence[UsedToken]) -> int:
+    def add_blacklisted_tokens(self, tokens: Sequence[BlacklistedToken]) -> int:
         """Store blacklisted refresh tokens in one transaction. Return how many were new."""
 
     def hash_sample(self, size: int) -> HashSample:

@@ -54,13 +54,13 @@ def _django(options: SourceOptions) -> OpenedSource:
 def _table(default_name: str, columns: Columns) -> Callable[[SourceOptions], OpenedSource]:
     """Return a function that opens a table, or a CSV file with the same columns."""
 
-    def opened(options: SourceOptions) -> OpenedSource:
+    def open_table(options: SourceOptions) -> OpenedSource:
         changed = columns.changed(options.columns, options.roles)
         if options.file is not None:
             return OpenedSource(CsvFile(options.file, changed))
         return OpenedSource(SqlTable(open_source(_database_of(options)), options.table or default_name, changed))
 
-    return opened
+    return open_table
 
 
 def _firebase(options: SourceOptions) -> OpenedSource:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, column, inspect, select, table
 
 from auth_service.importing.field_values import read_time
-from auth_service.importing.source_row import SourceError, SourceRow, UsedToken
+from auth_service.importing.source_row import BlacklistedToken, SourceError, SourceRow
 from auth_service.importing.sources.columns import Columns
 from auth_service.importing.sources.sql_table import SqlTable, reading
 
@@ -92,7 +92,7 @@ class SimpleJwtBlacklist:
 
     engine: Engine
 
-    def used_tokens(self, now: float) -> Iterator[UsedToken]:
+    def blacklisted_tokens(self, now: float) -> Iterator[BlacklistedToken]:
         """Yield the blacklisted tokens that expire after `now`. Raises SourceError."""
         with reading(self.engine) as connection:
             if not inspect(connection).has_table(_BLACKLISTED):
@@ -106,7 +106,7 @@ class SimpleJwtBlacklist:
             for jti, expires in connection.execution_options(yield_per=1_000).execute(statement):
                 expires_at = read_time(expires)
                 if expires_at is None or expires_at > now:
-                    yield UsedToken(str(jti), expires_at if expires_at is not None else now + 366 * 86_400)
+                    yield BlacklistedToken(str(jti), expires_at if expires_at is not None else now + 366 * 86_400)
 
 
 def _listed(roles: object) -> list[object]:

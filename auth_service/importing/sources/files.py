@@ -26,12 +26,12 @@ class JsonLines:
 
     def count(self) -> int | None:
         """Return the number of lines."""
-        with opened(self.path) as file:
+        with open_text(self.path) as file:
             return sum(1 for line in file if line.strip())
 
     def rows(self) -> Iterator[SourceRow | UnreadableRow]:
         """Yield the users in the order of the lines. Raises SourceError."""
-        with opened(self.path) as file:
+        with open_text(self.path) as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield self._row(number, line)
@@ -59,7 +59,7 @@ class CsvFile:
 
     def rows(self) -> Iterator[SourceRow | UnreadableRow]:
         """Yield the users in the order of the lines. Raises SourceError."""
-        with opened(self.path, newline="") as file:
+        with open_text(self.path, newline="") as file:
             reader = csv.DictReader(file)
             id_column = self.columns.by_field["id"]
             if id_column not in (reader.fieldnames or ()):
@@ -71,7 +71,7 @@ class CsvFile:
                 raise SourceError(f"{self.path}, line {reader.line_num}: {error}") from error
 
 
-def opened(path: Path, newline: str | None = None) -> TextIO:
+def open_text(path: Path, newline: str | None = None) -> TextIO:
     """Open a file of UTF-8 text. Raises SourceError."""
     try:
         return path.open(encoding="utf-8-sig", errors="replace", newline=newline)

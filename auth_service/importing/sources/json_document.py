@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auth_service.importing.source_row import SourceError, SourceRow, UnreadableRow
-from auth_service.importing.sources.files import opened
+from auth_service.importing.sources.files import open_text
 
 ReadUser = Callable[[Mapping[str, object]], Mapping[str, object]]
 """Returns the fields of a user of the document."""
@@ -32,7 +32,7 @@ class JsonDocument:
                 yield UnreadableRow(number, "the user is not a JSON object")
 
     def _users(self) -> list[object]:
-        with opened(self.path) as file:
+        with open_text(self.path) as file:
             try:
                 document = json.load(file)
             except (ValueError, RecursionError) as error:

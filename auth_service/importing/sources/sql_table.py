@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnClause, Connection, Engine, column, create_engine, event, func, inspect, select, table
+from sqlalchemy import (
+    ColumnClause,
+    Connection,
+    Engine,
+    TableClause,
+    column,
+    create_engine,
+    event,
+    func,
+    inspect,
+    select,
+    table,
+)
 from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
 
 from auth_service.importing.source_row import SourceError, SourceRow
@@ -43,7 +55,7 @@ class SqlTable:
             for number, row in enumerate(result, 1):
                 yield SourceRow(number, self.columns.fields_of(dict(zip(names, row, strict=True))))
 
-    def _table(self) -> Any:
+    def _table(self) -> TableClause:
         schema, _, name = self.name.rpartition(".")
         return table(name, schema=schema or None)
 

@@ -1,4 +1,4 @@
-"""The import store in SQL: imported users, used tokens of other systems, and the export."""
+"""The import store in SQL: imported users, blacklisted tokens of other systems, and the export."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from auth_service.accounts.foreign_hashes.decoys import HashSample
 from auth_service.importing.batch import BatchResult, Stored, decide_batch, mailboxes_of
 from auth_service.importing.imported_user import ImportedUser
-from auth_service.importing.source_row import UsedToken
+from auth_service.importing.source_row import BlacklistedToken
 from auth_service.importing.store import ExportedUser
 from auth_service.sessions.foreign_tokens import foreign_sid
 from auth_service.storage.models import ForeignTokenRow, ImportedUserRow, UserRow
@@ -58,7 +58,7 @@ class SqlImportStore:
                 continue
         raise StoreUnavailable("another process writes the same users")
 
-    def add_used_tokens(self, tokens: Sequence[UsedToken]) -> int:
+    def add_blacklisted_tokens(self, tokens: Sequence[BlacklistedToken]) -> int:
         """Store blacklisted refresh tokens in one transaction. Return how many were new."""
         rows = [{"sid": foreign_sid(REFRESH, token.jti), "expires_at": token.expires_at} for token in tokens]
         add = sqlite_insert if self._engine.dialect.name == "sqlite" else postgresql_insert

@@ -10,7 +10,7 @@ from auth_service.accounts.email_addresses import email_key
 from auth_service.accounts.store import EmailTaken
 from auth_service.accounts.user import AccountStatus
 from auth_service.importing.imported_user import ImportedUser, derived_id
-from auth_service.importing.source_row import UsedToken
+from auth_service.importing.source_row import BlacklistedToken
 from auth_service.storage.models import UserRow, db
 from tests.auth_service.storage.conformance.conftest import NOW, StoreWorld
 
@@ -116,11 +116,11 @@ def test_parallel_imports_and_registrations_store_each_mailbox_once(world: Store
     assert stored <= 30
 
 
-def test_used_tokens_are_stored_once(world: StoreWorld) -> None:
-    tokens = [UsedToken("a", NOW), UsedToken("b", NOW)]
+def test_blacklisted_tokens_are_stored_once(world: StoreWorld) -> None:
+    tokens = [BlacklistedToken("a", NOW), BlacklistedToken("b", NOW)]
 
-    assert world.stores.imports.add_used_tokens(tokens) == 2
-    assert world.stores.imports.add_used_tokens([*tokens, UsedToken("c", NOW)]) == 1
+    assert world.stores.imports.add_blacklisted_tokens(tokens) == 2
+    assert world.stores.imports.add_blacklisted_tokens([*tokens, BlacklistedToken("c", NOW)]) == 1
 
 
 def test_the_export_has_every_user_and_its_source(world: StoreWorld) -> None:
