@@ -17,7 +17,7 @@ from auth_service.api.authentication import AccessTokens
 from auth_service.api.blueprint import auth_api
 from auth_service.api.client_of_request import client_of_request
 from auth_service.api.errors import STORE_RETRY_SECONDS
-from auth_service.api.internal import internal_endpoints
+from auth_service.api.internal.blueprint import internal_endpoints
 from auth_service.api.jwks import key_endpoints
 from auth_service.api.request_body import MAX_BODY
 from auth_service.audit.audit_log import log_events

@@ -1,4 +1,4 @@
-"""Pagination: one page of a list, with the paths of the previous and the next page."""
+"""Pagination: one page of a list, with the URLs of the previous and the next page."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,6 +7,7 @@ from flask import request, url_for
 from auth_service.api.errors import not_found
 from auth_service.api.models.base import Item
 from auth_service.api.models.page import PageResponse
+from auth_service.services import services
 
 Fetch = Callable[[int, int], Sequence[Item]]
 """`fetch(offset, limit)` returns at most `limit` items of a list, without the first `offset` items."""
@@ -24,8 +25,8 @@ def read_page(count: int, size: int, fetch: Fetch[Item]) -> PageResponse[Item]:
         raise not_found("Invalid page.")
     return PageResponse(
         count=count,
-        next=_path(number + 1) if number < last else None,
-        previous=_path(number - 1) if number > 1 else None,
+        next=_url(number + 1) if number < last else None,
+        previous=_url(number - 1) if number > 1 else None,
         results=fetch((number - 1) * size, size),
     )
 
@@ -40,9 +41,10 @@ def _positive_number(digits: str) -> int | None:
     return int(digits) if is_number and int(digits) > 0 else None
 
 
-def _path(number: int) -> str:
+def _url(number: int) -> str:
+    """Return the URL of a page: that of the gateway if PUBLIC_URL is set, otherwise only its path."""
     query = {name: value for name, value in request.args.items() if name in ("page_size", "search")}
     if number > 1:  # djoser omits ?page= for the first page
         query["page"] = str(number)
-    # Without a host, so that a forged Host header cannot appear in a link.
-    return url_for(request.endpoint or "", _external=False, **query)
+    # Never with the host of the request, so that a forged Host header cannot appear in a link.
+    return (services().settings.public_url or "") + url_for(request.endpoint or "", _external=False, **query)

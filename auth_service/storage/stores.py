@@ -16,17 +16,17 @@ from auth_service.mail.outbox import MailOutbox, NewMail
 from auth_service.sessions.foreign_tokens import ForeignTokenStore
 from auth_service.sessions.refresh_policy import RefreshPolicy
 from auth_service.sessions.store import SessionStore
-from auth_service.storage.audit_store import SqlAuditStore
+from auth_service.storage.audit.store import SqlAuditStore
 from auth_service.storage.database import current_database, release_connection
 from auth_service.storage.group_commit import CommitStrategy, GroupCommit, SeparateTransactions
 from auth_service.storage.key_use_store import SqlKeyUseStore
 from auth_service.storage.mail_outbox import SqlMailOutbox, add_mail
 from auth_service.storage.moving_in.foreign_token_store import SqlForeignTokenStore
 from auth_service.storage.moving_in.import_store import SqlImportStore
-from auth_service.storage.session_store import SqlSessionStore
+from auth_service.storage.sessions.store import SqlSessionStore
 from auth_service.storage.transactions import Transactions
-from auth_service.storage.user_directory import SqlUserDirectory
-from auth_service.storage.user_store import SqlUserStore
+from auth_service.storage.users.directory import SqlUserDirectory
+from auth_service.storage.users.store import SqlUserStore
 from auth_service.tokens.key_use import KeyUseStore
 
 

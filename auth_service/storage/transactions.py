@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from auth_service.audit.trail import stored_records
 from auth_service.events.account_events import Event
 from auth_service.events.dispatcher import Dispatch
-from auth_service.storage.audit_statements import add_records
+from auth_service.storage.audit.statements import add_records
 from auth_service.storage.group_commit import CommitStrategy, Result, Write
 
 RecordedWrite = Callable[[Connection], tuple[Result, Sequence[Event]]]

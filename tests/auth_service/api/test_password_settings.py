@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 from auth_service.accounts.mail_tokens import Purpose
 from auth_service.accounts.passwords.hash_schemes import Argon2id
 from auth_service.accounts.passwords.rules import MAX_PASSWORD
-from auth_service.storage.audit_store import SqlAuditStore
+from auth_service.storage.audit.store import SqlAuditStore
 from auth_service.store_errors import StoreUnavailable
 from chassis.settings import SettingsError
 from tests.auth_service.breach_lists import padding, write_file, write_folder

@@ -158,6 +158,21 @@ def test_with_page_size_the_list_is_paginated(make_app: MakeApp, clock: MovableC
         assert people[0].call("GET", f"/auth/users/?page={wrong}").json == {"detail": "Invalid page."}
 
 
+def test_links_between_pages_begin_with_the_public_url_and_not_with_the_host(
+    make_app: MakeApp,
+) -> None:
+    app = make_app(PAGE_SIZE="1", PUBLIC_URL="https://app.example.org")
+    ann, bob = Person(app.test_client()), Person(app.test_client(), "bob@example.org")
+    ann.register()
+    bob.register()
+    Operator(app).grant(ann.email, "staff")
+    ann.log_in()
+    headers = {"Authorization": f"Bearer {ann.access}", "Host": "attacker.example"}
+    page = app.test_client().get("/auth/users/", headers=headers).json
+    assert page
+    assert page["next"] == "https://app.example.org/auth/users/?page=2"
+
+
 def test_a_new_password_ends_every_other_session(ann: Person) -> None:
     elsewhere = Person(ann.client, ann.email)
     elsewhere.log_in()

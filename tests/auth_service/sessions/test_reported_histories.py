@@ -42,7 +42,7 @@ class ReportedHistories(Histories):
         generation = data.draw(st.sampled_from(self.unreported))
         if not is_repeated:
             self.unreported.remove(generation)
-        # As RAISE_SEEN in session_statements.py: it never falls, and never exceeds the generation of the row.
+        # As RAISE_SEEN in storage/sessions/statements.py: never falls, never exceeds the row's generation.
         if self.state.seen_generation < generation <= self.state.generation:
             self.state = replace(self.state, seen_generation=generation)
         self.see(generation)

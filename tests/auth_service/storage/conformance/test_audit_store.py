@@ -54,8 +54,8 @@ def test_old_records_are_pruned_in_batches(world: StoreWorld) -> None:
 def test_surplus_failed_logins_are_pruned_by_account(world: StoreWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest of a window are kept: some of each account, and some of all unknown names together."""
     audit = world.stores.audit
-    monkeypatch.setattr("auth_service.storage.audit_store.MAX_ROWS_PER_ACCOUNT", 2)
-    monkeypatch.setattr("auth_service.storage.audit_store.MAX_ROWS_OF_UNKNOWN_ACCOUNTS", 3)
+    monkeypatch.setattr("auth_service.storage.audit.store.MAX_ROWS_PER_ACCOUNT", 2)
+    monkeypatch.setattr("auth_service.storage.audit.store.MAX_ROWS_OF_UNKNOWN_ACCOUNTS", 3)
     for number in range(5):
         audit.record(LoginFailed(NOW + number, USER.id, PHONE, reason="wrong password"))
         audit.record(LoginFailed(NOW + number, None, PHONE, account_hash=str(number)))

@@ -4,10 +4,10 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 from pydantic import ValidationError
 
-from auth_service.api.browser_sessions import browser_session_endpoints
 from auth_service.api.client_of_request import set_client_of_request
-from auth_service.api.foreign_tokens import foreign_token_endpoints
-from auth_service.api.models.usage_reports import UsageReportRequest
+from auth_service.api.internal.browser_sessions import browser_session_endpoints
+from auth_service.api.internal.foreign_tokens import foreign_token_endpoints
+from auth_service.api.models.internal import UsageReportRequest
 from auth_service.events.client import UNKNOWN_CLIENT
 from auth_service.services import services
 from chassis.json_body import MalformedJson, parse_json

@@ -3,9 +3,9 @@
 from sqlalchemy import JSON, Uuid
 
 from auth_service.storage.prepared_statement import PreparedStatement
-from auth_service.storage.user_statements import USER_COLUMN_TYPES, USER_COLUMNS
+from auth_service.storage.users.statements import USER_COLUMN_TYPES, USER_COLUMNS
 
-# In the order in which session_store._session reads them.
+# In the order in which store._session reads them.
 _COLUMNS = (
     "sessions.id, user_id, generation, seen_generation, rotated_at, recent_rotations, expires_at, revoked_at, "
     "access_expires_at"

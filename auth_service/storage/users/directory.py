@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 from auth_service.accounts.directory import Account, AccountFilter
 from auth_service.accounts.user import User
 from auth_service.storage.models import Database, UserRow
-from auth_service.storage.user_conditions import USER_FIELDS, has_role, matches_search
+from auth_service.storage.users.conditions import USER_FIELDS, has_role, matches_search
 
 
 class SqlUserDirectory:

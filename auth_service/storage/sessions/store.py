@@ -27,14 +27,14 @@ from auth_service.sessions.store import (
 )
 from auth_service.storage.models import Database, SessionRow
 from auth_service.storage.moving_in.foreign_token_store import refuse_foreign_tokens
-from auth_service.storage.session_endings import (
+from auth_service.storage.sessions.endings import (
     end_sessions,
     expired_sessions,
     live_sessions,
     sessions_of,
     surplus_sessions,
 )
-from auth_service.storage.session_statements import (
+from auth_service.storage.sessions.statements import (
     FIND,
     FIND_BY_HANDLE,
     FIND_WITH_USER,
@@ -46,7 +46,7 @@ from auth_service.storage.session_statements import (
     SESSION_COLUMN_COUNT,
 )
 from auth_service.storage.transactions import Transactions
-from auth_service.storage.user_statements import LOG_IN
+from auth_service.storage.users.statements import LOG_IN
 from contract.claims import LONGEST_ACCESS_LIFETIME
 
 

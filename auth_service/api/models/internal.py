@@ -1,9 +1,10 @@
-"""Body of /internal/seen: a usage report of the gateway."""
+"""Bodies of the requests of the gateway: usage reports, and tokens of a Django project to exchange."""
 
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
+from auth_service.api.models.base import RequestBody, ResponseBody, Token
 from contract.internal_api import MAX_REPORTED_SESSIONS
 
 Generation = Annotated[StrictInt, Field(ge=0, lt=2**31)]
@@ -25,3 +26,15 @@ class UsageReportRequest(BaseModel):
         for sid, generation in self.seen:
             highest[sid] = max(generation, highest.get(sid, 0))
         return highest
+
+
+class ForeignTokenRequest(RequestBody):
+    """An access token of the project."""
+
+    token: Token
+
+
+class ForeignTokenResponse(ResponseBody):
+    """An access token of this service for the same user, with the same expiry."""
+
+    access: Token

@@ -4,7 +4,7 @@ from flask import Blueprint, Response
 
 from auth_service.api.client_of_request import client_of_request
 from auth_service.api.error_handlers import install_error_handlers
-from auth_service.api.models.foreign_tokens import ForeignTokenRequest, ForeignTokenResponse
+from auth_service.api.models.internal import ForeignTokenRequest, ForeignTokenResponse
 from auth_service.api.request_body import read_body
 from auth_service.api.response_body import json_response
 from auth_service.services import services

@@ -29,10 +29,10 @@ from auth_service.events.account_events import (
 from auth_service.events.client import Client
 from auth_service.storage.models import Database, UserRow
 from auth_service.storage.moving_in.foreign_token_store import refuse_foreign_tokens
-from auth_service.storage.session_endings import end_sessions, sessions_of
+from auth_service.storage.sessions.endings import end_sessions, sessions_of
 from auth_service.storage.transactions import Transactions
-from auth_service.storage.user_conditions import USER_FIELDS, is_last_staff_user, matches_search
-from auth_service.storage.user_statements import FIND_BY_EMAIL, FIND_BY_ID, REGISTER
+from auth_service.storage.users.conditions import USER_FIELDS, is_last_staff_user, matches_search
+from auth_service.storage.users.statements import FIND_BY_EMAIL, FIND_BY_ID, REGISTER
 
 
 class SqlUserStore:

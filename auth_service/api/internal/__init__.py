@@ -1,0 +1,1 @@
+"""The endpoints under /internal/, which only the gateway may call."""

@@ -1,0 +1,1 @@
+"""The audit trail in SQL: the store and its statements."""

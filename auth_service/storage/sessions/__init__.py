@@ -1,0 +1,1 @@
+"""Sessions in SQL: the store, its statements and the ends of sessions."""

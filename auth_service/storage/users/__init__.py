@@ -1,0 +1,1 @@
+"""Users in SQL: the store, its statements and the list for staff."""
