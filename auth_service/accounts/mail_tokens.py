@@ -20,7 +20,8 @@ from auth_service.accounts.user import AccountStatus, User
 CLOCK_LEEWAY = 10
 """Seconds by which the clock of the process that issued a token may be ahead."""
 
-_TOKEN = re.compile(r"([0-9a-z]{1,8})-[A-Za-z0-9_-]{43}", re.ASCII)
+MAIL_TOKEN = re.compile(r"([0-9a-z]{1,8})-[A-Za-z0-9_-]{43}", re.ASCII)
+"""The form of a token. The group is the time of issue."""
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -68,7 +69,7 @@ class MailTokens:
         """Return whether `token` was issued for this purpose and user, is not too old and not used."""
         if not applies_to(purpose, user):
             return False
-        matched = _TOKEN.fullmatch(token)
+        matched = MAIL_TOKEN.fullmatch(token)
         if not matched:
             return False
         issued_at = int(matched[1], 36)

@@ -11,11 +11,10 @@ from auth_service.accounts.foreign_hashes.foreign_hash import UnsupportedHash
 from auth_service.accounts.foreign_hashes.scheme import ForeignHashes
 from auth_service.accounts.user import MAX_EMAIL, MAX_LANGUAGE, MAX_NAME, MAX_ROLES, AccountStatus
 from auth_service.importing.field_values import read_flag, read_roles, read_text, read_time
-from auth_service.importing.imported_user import MAX_KEY, ImportedUser, derived_id
+from auth_service.importing.imported_user import MAX_KEY, ImportedUser, derived_id, read_uuid
 from auth_service.importing.report import Outcome, Problem
 from auth_service.importing.source_row import SourceRow
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _ROLE = re.compile(r"[!-~]+", re.ASCII)
 
 
@@ -67,7 +66,7 @@ class RowChecks:
         return ImportedUser(
             row=row.number,
             key=key,
-            user_id=UUID(key) if _UUID.fullmatch(key) else derived_id(self.source, key),
+            user_id=read_uuid(key) or derived_id(self.source, key),
             email=email,
             email_key=email_key(email),
             password_hash=self._password_hash(fields, note),
@@ -120,7 +119,7 @@ def _key(fields: Mapping[str, object]) -> str:
     if len(key) > MAX_KEY:
         raise _Skipped("id", f"is longer than {MAX_KEY} characters")
     # Django stores a UUID in SQLite without hyphens. Its tokens have the hyphens.
-    return str(UUID(key)) if _UUID.fullmatch(key) and isinstance(value, str | UUID) else key
+    return key if isinstance(value, int) else str(read_uuid(key) or key)
 
 
 def _email(fields: Mapping[str, object]) -> str:

@@ -3,12 +3,11 @@
 They are accepted until a given time. The error texts are those of simplejwt, because its clients know them.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
+from auth_service.importing.imported_user import read_uuid
 from auth_service.sessions.foreign_tokens import ForeignToken
 from auth_service.tokens.reader import INVALID, WRONG_TYPE, UnidentifiedUser
 from chassis.clock import Clock
@@ -16,7 +15,6 @@ from contract.claims import ACCESS, LEEWAY, REFRESH, ExpiredToken, InvalidToken
 from contract.foreign_tokens import FOREIGN_TYP
 from contract.jws import parse_jws, read_claims
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _MAX_JTI = 255
 
 
@@ -104,7 +102,7 @@ def _user_key(claims: Mapping[str, Any], name: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         raise UnidentifiedUser
     key = str(value)
-    return str(UUID(key)) if _UUID.fullmatch(key) else key
+    return str(read_uuid(key) or key)  # the form in which the import stores it
 
 
 def _issued_at(claims: Mapping[str, Any], now: float) -> float:

@@ -57,7 +57,7 @@ class TokenExchange:
         return RefreshClaims(user_id, foreign.sid, 0, int(foreign.issued_at))
 
     def refresh(self, claims: RefreshClaims, now: float) -> RefreshResult | None:
-        """Return the session of a refresh token for which new tokens are issued.
+        """Return the session of a refresh token for which new tokens are issued; None if there is no such session.
 
         The tokens have the generation 0 until the client has used one of them. Raises NoActiveAccount or
         RefreshConflict.

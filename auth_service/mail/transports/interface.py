@@ -7,10 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
+from auth_service.accounts.mail_tokens import MAIL_TOKEN
+
 MAX_REASON = 400
 """Characters of an error text."""
 
-_MAIL_TOKEN = re.compile(r"[0-9a-z]{1,8}-[A-Za-z0-9_-]{43}")
 _ADDRESS = re.compile(r"[^\s<>\"'()\[\],;:]+@[^\s<>\"'()\[\],;:]+")
 
 
@@ -59,4 +60,4 @@ class Transport(Protocol):
 def masked(text: str) -> str:
     """Return `text` on one line, without mail tokens and e-mail addresses, which servers repeat in their replies."""
     line = " ".join(text.split())
-    return _ADDRESS.sub("[address]", _MAIL_TOKEN.sub("[token]", line))[:MAX_REASON]
+    return _ADDRESS.sub("[address]", MAIL_TOKEN.sub("[token]", line))[:MAX_REASON]
