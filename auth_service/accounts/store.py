@@ -82,7 +82,7 @@ class UserStore(Protocol):
         """
 
     def activate(self, user: User, now: float) -> None:
-        """Allow the user to log in, by an operator. Nothing changes if the user is active."""
+        """Allow the user to log in, at the request of staff or an operator. Nothing changes if the user is active."""
 
     def deactivate(self, user: User, now: float, *, keep_staff: bool = False) -> int:
         """Forbid the user to log in and end its sessions. Return how many sessions ended.

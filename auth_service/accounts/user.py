@@ -24,7 +24,7 @@ class AccountStatus(StrEnum):
     """The e-mail address must be verified first, by the link in an activation or invitation mail."""
     ACTIVE = "active"
     BARRED = "barred"
-    """An operator has deactivated the user. No mail can lift this."""
+    """Staff or an operator has deactivated the user. No mail can lift this."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

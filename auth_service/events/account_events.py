@@ -160,7 +160,7 @@ class UserActivated(Event):
 
 @dataclass(frozen=True, slots=True)
 class UserInvited(Event):
-    """An operator created the user, or invited an unverified user again. `roles` are separated by spaces."""
+    """Staff or an operator created the user, or invited an unverified user again. `roles` are separated by spaces."""
 
     email: str
     roles: str
@@ -168,7 +168,7 @@ class UserInvited(Event):
 
 @dataclass(frozen=True, slots=True)
 class RolesChanged(Event):
-    """An operator set the user's roles. `roles` and `former_roles` are separated by spaces."""
+    """Staff or an operator set the user's roles. `roles` and `former_roles` are separated by spaces."""
 
     roles: str
     former_roles: str
@@ -176,7 +176,7 @@ class RolesChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class UserDeactivated(Event):
-    """An operator deactivated the user."""
+    """Staff or an operator deactivated the user."""
 
 
 @dataclass(frozen=True, slots=True)

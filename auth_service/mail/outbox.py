@@ -33,7 +33,7 @@ class MailKind(StrEnum):
     EMAIL_CHANGED = "email_changed"
     """A notice to the former address. Its context has `new_email`, the new address."""
     INVITATION = "invitation"
-    """A link to choose a password for an account that an operator created. Sent while it is unverified."""
+    """A link to choose a password for an account that staff or an operator created. Sent while it is unverified."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

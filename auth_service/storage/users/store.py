@@ -196,7 +196,7 @@ class SqlUserStore:
         return self._activate(user, statement, ActivationReason.EMAIL_VERIFIED, now)
 
     def activate(self, user: User, now: float) -> None:
-        """Allow the user to log in, by an operator. Nothing changes if the user is active."""
+        """Allow the user to log in, at the request of staff or an operator. Nothing changes if the user is active."""
         statement = (
             update(UserRow)
             .where(_is(user), UserRow.status != AccountStatus.ACTIVE)
