@@ -1,6 +1,5 @@
 """A user from a source whose fields have been checked, and the stable ids of users from a source."""
 
-import re
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
@@ -13,7 +12,6 @@ MAX_KEY = 255
 
 _NAMESPACE = UUID("0f3c2a9e-7a52-5d0c-9f0e-5a1f4bb1c7de")
 """The namespace (RFC 9562 5.5) of user ids that are derived from the ids of a source."""
-_UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -37,11 +35,6 @@ class ImportedUser:
     last_login_at: float | None
     email_verified_at: float | None
     language: str
-
-
-def read_uuid(key: str) -> UUID | None:
-    """Return the UUID that an id of a source is, with or without hyphens; None if it is none."""
-    return UUID(key) if _UUID.fullmatch(key) else None
 
 
 def derived_id(source: str, key: str) -> UUID:

@@ -9,9 +9,10 @@ from uuid import UUID
 from auth_service.accounts.email_addresses import email_key, is_email
 from auth_service.accounts.foreign_hashes.foreign_hash import UnsupportedHash
 from auth_service.accounts.foreign_hashes.scheme import ForeignHashes
+from auth_service.accounts.foreign_ids import read_uuid
 from auth_service.accounts.user import MAX_EMAIL, MAX_LANGUAGE, MAX_NAME, MAX_ROLES, AccountStatus
 from auth_service.importing.field_values import read_flag, read_roles, read_text, read_time
-from auth_service.importing.imported_user import MAX_KEY, ImportedUser, derived_id, read_uuid
+from auth_service.importing.imported_user import MAX_KEY, ImportedUser, derived_id
 from auth_service.importing.report import Outcome, Problem
 from auth_service.importing.source_row import SourceRow
 

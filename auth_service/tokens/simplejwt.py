@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from auth_service.importing.imported_user import read_uuid
+from auth_service.accounts.foreign_ids import read_uuid
 from auth_service.sessions.foreign_tokens import ForeignToken
 from auth_service.tokens.reader import INVALID, WRONG_TYPE, UnidentifiedUser
 from chassis.clock import Clock
