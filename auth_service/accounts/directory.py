@@ -21,7 +21,8 @@ class Account:
 class AccountFilter:
     """Which users to list. Empty values and None match every user.
 
-    The address or a name contains each word of `search`, in any case. The user has the role `role`, in this case.
+    The address or a name contains each word of `search`; upper and lower case are equal there. The user has the role
+    `role`; upper and lower case differ there.
     """
 
     search: str = ""

@@ -79,7 +79,7 @@ class MailOutbox(Protocol):
         """Add a mail that is due at once, in one statement, and commit. The address is not looked up."""
 
     def claim(self, now: float, until: float) -> QueuedMail | None:
-        """Claim the mail that has been due longest until `until`; return None if no mail is due."""
+        """Claim the mail that has been due longest; the claim ends at `until`. Return None if no mail is due."""
 
     def remove(self, mail: QueuedMail) -> None:
         """Remove a mail that was sent, or that need not be sent."""

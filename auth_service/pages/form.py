@@ -64,7 +64,7 @@ def submit(action: Callable[[], object], fields: Collection[str]) -> Form | None
     except (BadCredentials, EmailTaken) as error:
         return _refused_form(ERRORS[type(error)](error), fields)
     except Throttled as error:
-        text = page_text("error.throttled", time=_wait(error.seconds))
+        text = page_text("error.throttled", time=_wait_text(error.seconds))
         return _form(ERRORS[Throttled](error), [FormError("", text)], fields)
     except HashingBusy as error:
         return _form(ERRORS[HashingBusy](error), [FormError("", page_text("error.busy"))], fields)
@@ -90,7 +90,7 @@ def _form(
     return Form(values, errors, error.status, error.headers, has_dead_link)
 
 
-def _wait(seconds: int) -> str:
+def _wait_text(seconds: int) -> str:
     if seconds < 120:
         return page_text("error.seconds", count=seconds)
     return page_text("error.minutes", count=-(-seconds // 60))

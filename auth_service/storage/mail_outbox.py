@@ -56,7 +56,7 @@ class SqlMailOutbox:
         self._transactions.run(lambda connection: add_mail(mail, now, connection))
 
     def claim(self, now: float, until: float) -> QueuedMail | None:
-        """Claim the mail that has been due longest until `until`; return None if no mail is due."""
+        """Claim the mail that has been due longest; the claim ends at `until`. Return None if no mail is due."""
         due = select(MailRow.id).where(MailRow.due_at <= now).order_by(MailRow.due_at).limit(1)
         with self._engine.connect() as connection:  # a read, so that an idle job does not wait for the write lock
             if connection.execute(due).first() is None:

@@ -1,4 +1,4 @@
-"""What a failure of SMTP means for a mail, and how to explain it to the operator (RFC 5321 4.2, RFC 3463)."""
+"""Turn failures of SMTP into errors of the transport, with hints for the operator (RFC 5321 4.2, RFC 3463)."""
 
 import re
 import smtplib
