@@ -1,5 +1,6 @@
 """SMTP servers for tests: a real one (aiosmtpd) with scripted replies, and one that breaks the protocol."""
 
+import asyncio
 import email
 import email.policy
 import re
@@ -16,6 +17,32 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 HOST = "127.0.0.1"
+
+
+class ClosingController(Controller):
+    """Runs the server in a thread, and closes its connections at the end, which aiosmtpd leaves open."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._servers: list[SMTP] = []
+        """One for each connection."""
+
+    def factory(self) -> SMTP:
+        """Return the server of a new connection."""
+        server: SMTP = super().factory()  # type: ignore[no-untyped-call]  # aiosmtpd
+        self._servers.append(server)
+        return server
+
+    def stop(self, no_assert: bool = False) -> None:
+        """Close every connection and the listener, and end the thread."""
+        asyncio.run_coroutine_threadsafe(self._close_connections(), self.loop).result(10)
+        super().stop(no_assert)
+
+    async def _close_connections(self) -> None:
+        for server in self._servers:
+            if isinstance(server.transport, asyncio.WriteTransport):
+                server.transport.abort()
+        await asyncio.sleep(0)  # the event loop closes the sockets in its next iteration
 
 
 @dataclass(frozen=True)
@@ -66,7 +93,7 @@ class MailServer:
     was_encrypted: list[bool] = field(default_factory=list)
     watch: Callable[[str], None] = lambda _: None
     """Called with EHLO, MAIL, RCPT and DATA before the reply, and with ACCEPTED when a message is kept."""
-    _controller: Controller | None = None
+    _controller: ClosingController | None = None
 
     def start(self) -> None:
         """Listen, on the same port after a stop."""
@@ -85,7 +112,9 @@ class MailServer:
         if not self.port:
             with socket.create_server((HOST, 0)) as free:
                 self.port = free.getsockname()[1]
-        self._controller = Controller(self, hostname=HOST, port=self.port, server_hostname="mail.test", **options)
+        self._controller = ClosingController(
+            self, hostname=HOST, port=self.port, server_hostname="mail.test", **options
+        )
         self._controller.start()
 
     def stop(self) -> None:
