@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 
 from tests.auth_service.cli.conftest import Run
 from tests.auth_service.running_service import ROOT
@@ -43,13 +44,20 @@ def test_the_newest_records_are_printed_the_oldest_of_them_first(
 
 def test_follow_prints_new_records_until_it_is_interrupted(environ: dict[str, str], ann: Person) -> None:
     words = [sys.executable, "-m", "auth_service", "audit", "tail", "--follow", "--json", "--lines", "1"]
-    with subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, text=True, cwd=ROOT) as follower:
-        assert follower.stdout
-        assert json.loads(follower.stdout.readline())["event"] == "login_ok"
-        Person(ann.client, ann.email, "wrong").log_in()
-        ann.log_in()
-        assert json.loads(follower.stdout.readline())["event"] == "login_failed"
-        assert json.loads(follower.stdout.readline())["event"] == "login_ok"
-        follower.send_signal(signal.SIGINT)
-        assert follower.stdout.read() == ""
-        assert follower.wait(20) == 0
+    # A shell starts its background jobs with SIGINT ignored, and these tests may be one.
+    react_to_ctrl_c = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        words, env=environ, stdout=subprocess.PIPE, text=True, cwd=ROOT, preexec_fn=react_to_ctrl_c
+    ) as follower:
+        try:
+            assert follower.stdout
+            assert json.loads(follower.stdout.readline())["event"] == "login_ok"
+            Person(ann.client, ann.email, "wrong").log_in()
+            ann.log_in()
+            assert json.loads(follower.stdout.readline())["event"] == "login_failed"
+            assert json.loads(follower.stdout.readline())["event"] == "login_ok"
+            follower.send_signal(signal.SIGINT)
+            assert follower.stdout.read() == ""
+            assert follower.wait(20) == 0
+        finally:
+            follower.kill()
