@@ -40,7 +40,7 @@ class ClosingController(Controller):
 
     async def _close_connections(self) -> None:
         for server in self._servers:
-            if isinstance(server.transport, asyncio.WriteTransport):
+            if isinstance(server.transport, asyncio.WriteTransport) and not server.transport.is_closing():
                 server.transport.abort()
         await asyncio.sleep(0)  # the event loop closes the sockets in its next iteration
 
