@@ -23,7 +23,7 @@ def main() -> None:
 
 
 def _serve() -> NoReturn:
-    from chassis.migrated_server import serve
+    from chassis.sql.migrated_server import serve
 
     serve("auth_service", _database_url(), MIGRATIONS)
 

@@ -53,7 +53,7 @@ def main() -> None:
     if arguments.command == "migrate":
         _migrate(settings)
     if arguments.command == "serve":
-        from chassis.migrated_server import serve
+        from chassis.sql.migrated_server import serve
 
         serve("resource_service", settings.database_url.get_secret_value(), MIGRATIONS)
 

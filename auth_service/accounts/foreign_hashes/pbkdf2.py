@@ -84,7 +84,7 @@ def _parts(stored: str, count: int) -> list[str]:
 def _checked(digest: str, iterations: str, salt: bytes, derived_key: bytes) -> Pbkdf2Hash:
     size = _SIZES.get(digest)
     if size is None:
-        raise UnsupportedHash("its digest is none of sha1, sha256 and sha512")
+        raise UnsupportedHash("its digest is neither sha1 nor sha256 nor sha512")
     # Longer keys multiply the cost: each block of `size` bytes takes all iterations. Keycloak stores 64 bytes.
     if not 16 <= len(derived_key) <= 64:
         raise UnsupportedHash("its hash does not have 16 to 64 bytes")
