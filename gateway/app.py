@@ -6,8 +6,10 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 from a2wsgi import WSGIMiddleware
+from flask import Blueprint
 
 from chassis.clock import Clock
 from chassis.startup import settings_or_exit
@@ -15,6 +17,10 @@ from gateway.auth_service_address import auth_address
 from gateway.browser_sessions.page_sessions import PageSessions, SessionCookieValues
 from gateway.browser_sessions.sessions import BrowserSessions
 from gateway.browser_sessions.tickets import Tickets
+from gateway.development.expired_token import ExpiringCredentialForwarding, expiring_authenticators
+from gateway.development.fault_endpoints import FaultEndpoints
+from gateway.development.fault_switch import FaultSwitch
+from gateway.development.faulty_dispatcher import FaultyDispatcher
 from gateway.endpoints.flask_app import create_gateway_endpoints, endpoint_paths, internal_endpoints
 from gateway.endpoints.session import SessionEndpoints
 from gateway.endpoints.session_cookie import SessionCookie
@@ -158,6 +164,7 @@ def create_app(
     settings: GatewaySettings | None = None,
     *,
     routes: ActiveRoutes | None = None,
+    fault_switch: FaultSwitch | None = None,
     environ: Mapping[str, str] = os.environ,
     clock: Clock = time.time,
     monotonic: Clock = time.monotonic,
@@ -165,7 +172,8 @@ def create_app(
 ) -> Gateway:
     """Return a gateway with `settings`. Without them, read `environ` and exit with status 2 if it is invalid.
 
-    Without `routes`, the routes file is read here. `resolve` looks up the names of upstreams.
+    Without `routes`, the routes file is read here. In development, the workers share `fault_switch`; without it, this
+    worker has its own. `resolve` looks up the names of upstreams.
     """
     settings = settings or settings_or_exit(GatewaySettings, environ)
     redis_url, peer_secret = settings.redis_url.get_secret_value(), settings.peer_secret.get_secret_value()
@@ -215,11 +223,13 @@ def create_app(
         token_verifier, sessions, clear_cookie=cookie.clearing, allowed_origins=settings.origins
     )
     refresher = TokenRefresher(auth.post)
+    registry = partial(expiring_authenticators, sessions=sessions) if settings.development else authenticators
     authentication = AuthenticateStage(
-        authenticators(token_verifier, refresher, session_cookie, tickets, clock),
+        registry(token_verifier, refresher, session_cookie, tickets, clock),
         token_verifier,
-        authenticators(token_verifier, refresher, session_cookie.accepting_forms(), tickets, clock),
+        registry(token_verifier, refresher, session_cookie.accepting_forms(), tickets, clock),
     )
+    credential_forwarding = ExpiringCredentialForwarding if settings.development else CredentialForwarding
 
     # Pipeline
     counters = SharedCounters(rate_limit_redis(redis_url), clock, metrics.set_rate_limits_local)
@@ -235,7 +245,7 @@ def create_app(
     pipeline = Pipeline(
         match_stage,
         authentication,
-        CredentialForwarding(
+        credential_forwarding(
             authentication,
             session_cookie,
             PageSessions(sessions, SessionCookieValues(cookie.setting, cookie.clearing), peer_secret, clock),
@@ -251,6 +261,14 @@ def create_app(
     streams = OpenStreams(token_verifier.confirm, session_cookie.renew, clock, settings.gateway_streams)
     resolvers = upstreams.resolvers(resolve, auth_balancer)
 
+    # Development: faults. Without it, nothing of gateway/development is in the path of a request.
+    development_endpoints: list[Blueprint] = []
+    new_dispatcher: Callable[..., Dispatcher] = Dispatcher
+    if settings.development:
+        fault_switch = fault_switch or FaultSwitch(clock)
+        new_dispatcher = partial(FaultyDispatcher, fault_switch=fault_switch)
+        development_endpoints.append(FaultEndpoints(fault_switch, clock).blueprint())
+
     # The gateway's own endpoints
     bridge = LoopBridge()
     graceful_shutdown = GracefulShutdown()
@@ -259,10 +277,11 @@ def create_app(
         internal_endpoints(metrics),
         SessionEndpoints(sessions, session_cookie, cookie, settings.origins, clock, bridge.wait_for).blueprint(),
         ticket_endpoints(authentication, cookie.name, tickets, bridge.wait_for),
+        *development_endpoints,
     )
 
     # Dispatcher
-    dispatcher = Dispatcher(
+    dispatcher = new_dispatcher(
         pipeline,
         upstreams,
         streams,

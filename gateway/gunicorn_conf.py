@@ -1,6 +1,7 @@
 """The gateway's gunicorn settings: `gunicorn -c python:gateway.gunicorn_conf`."""
 
 import os
+import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from gunicorn.workers.base import Worker
 from chassis.metrics import prepare_metrics, remove_worker
 from chassis.settings import SettingsError, load
 from chassis.startup import gunicorn_defaults, refuse_to_start, warn_about_misspelled
+from gateway.development.fault_switch import FaultSwitch
 from gateway.routing.active_routes import ActiveRoutes
 from gateway.routing.loader import load_routes
 from gateway.settings import GatewaySettings, ServingSettings
@@ -42,6 +44,13 @@ if not _settings.origins:
         effect="pages of other origins cannot use the gateway",
         to_allow_them="set ALLOWED_ORIGINS=https://app.example.com",
     )
+_fault_switch = FaultSwitch(time.time) if _settings.development else None
+if _settings.development:
+    _log.warning(
+        "development_is_on",
+        effect="every client can make requests fail",
+        to_turn_it_off="set DEVELOPMENT=off",
+    )
 allow_open_files(_settings.gateway_streams)
 prepare_metrics()
 _reloads = ReloadCounter()
@@ -54,7 +63,7 @@ def create_app() -> "Gateway":
     """Return the gateway of a worker."""
     from gateway.app import create_app
 
-    return create_app(routes=_routes)
+    return create_app(routes=_routes, fault_switch=_fault_switch)
 
 
 wsgi_app = "gateway.gunicorn_conf:create_app()"

@@ -4,6 +4,7 @@ import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError, ValidationInfo
 
@@ -73,6 +74,20 @@ def _required_in_production(value: object, info: ValidationInfo) -> object:
     return value
 
 
+def _is_public_https(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "https" and (parts.hostname or "") not in _LOOPBACK
+
+
+def _not_in_production(development: bool, info: ValidationInfo) -> bool:
+    if development and info.data.get("app_env") == "production":
+        raise ValueError("must be off in production (APP_ENV): anybody could make requests fail")
+    if development and _is_public_https(info.data.get("public_url", "")):
+        raise ValueError("must be off for a public https PUBLIC_URL: anybody could make requests fail")
+    return development
+
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _LOGIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?(?:\?[A-Za-z0-9._~!$'()*+,:@/?=&%-]*)?", re.ASCII)
 _LOGIN_ORIGIN = re.compile(
     r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?", re.ASCII
@@ -105,6 +120,10 @@ class RoutesSettings(Settings):
 class GatewaySettings(RoutesSettings):
     """The gateway's settings. Durations are in seconds."""
 
+    public_url: str = ""
+    """The URL of the gateway for clients, which the auth service uses. Here it only restricts DEVELOPMENT."""
+    development: Annotated[bool, AfterValidator(_not_in_production)] = False
+    """Serves what developers of clients use: faults for clients under test (gateway/development/)."""
     gateway_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "sallyport"
     """This deployment's pseudonym in Via (RFC 9110 7.6.3). Two gateways in a chain need different names: a request
     that already carries this name is refused as a loop."""

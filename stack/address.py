@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _BIND = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):(?P<port>[0-9]{1,5})")
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _LOOPBACK_OF_WILDCARD = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - compared here, not bound
 
 
@@ -43,6 +44,11 @@ class Port:
         return f"http://{self.reachable_host}:{self.number}"
 
     @property
+    def is_loopback(self) -> bool:
+        """Return whether only this machine can connect."""
+        return self.host in _LOOPBACK
+
+    @property
     def reachable_host(self) -> str:
         """Return the host for clients on this machine: loopback if the port listens on all interfaces."""
         return _LOOPBACK_OF_WILDCARD.get(self.host, self.host)
@@ -71,6 +77,6 @@ def parse_local_url(text: str) -> Address:
         address = parse_bind(text.removeprefix("http://").removesuffix("/"))
     except ValueError:
         raise ValueError(expected) from None
-    if isinstance(address, Port) and address.host not in ("127.0.0.1", "localhost", "[::1]"):
+    if isinstance(address, Port) and not address.is_loopback:
         raise ValueError(expected)
     return address

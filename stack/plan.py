@@ -141,10 +141,13 @@ def _generated(settings: Settings) -> dict[str, str]:
 
 
 def _defaults(settings: Settings) -> dict[str, str]:
-    """Return the default address of the gateway's internal endpoints, and the URL of a gateway on loopback."""
+    """Return the default address of the gateway's internal endpoints, and the defaults of a gateway on loopback."""
     defaults = {"GATEWAY_INTERNAL_BIND": f"unix:{settings.run_dir / 'gateway-internal.sock'}"}
     if isinstance(settings.gateway, Port) and not settings.is_production:
         defaults["PUBLIC_URL"] = f"http://localhost:{settings.gateway.number}"
+        # Others could make requests fail if it were on for a gateway that they can reach.
+        if settings.gateway.is_loopback and not settings.given.get("PUBLIC_URL", "").startswith("https://"):
+            defaults["DEVELOPMENT"] = "on"
     return defaults
 
 

@@ -61,6 +61,7 @@ _RESERVED = (
     "x-access-token",
     "x-request-id",
     "x-rewrite-url",
+    "x-sallyport-fault",
 )
 _RESERVED_PREFIXES = (
     "proxy-",

@@ -171,3 +171,20 @@ def test_production_requires_an_explicit_data_dir() -> None:
     with pytest.raises(SettingsError, match=r"^DATA_DIR is required in production: secrets are not read from \.data"):
         load(GatewaySettings, REQUIRED | {"APP_ENV": "production"})
     assert load(GatewaySettings, REQUIRED).data_dir == Path(".data")
+
+
+@pytest.mark.parametrize(
+    "public",
+    [{"APP_ENV": "production", "DATA_DIR": "/run/secrets"}, {"PUBLIC_URL": "https://api.example.org"}],
+)
+def test_development_is_refused_where_the_public_reaches_the_gateway(public: dict[str, str]) -> None:
+    with pytest.raises(
+        SettingsError, match=r"^DEVELOPMENT must be off .*: anybody could make requests fail; got 'on'"
+    ):
+        load(GatewaySettings, REQUIRED | public | {"DEVELOPMENT": "on"})
+    assert not load(GatewaySettings, REQUIRED | public).development
+
+
+@pytest.mark.parametrize("url", ["", "http://localhost:8000", "https://localhost:8443", "http://192.168.0.7:8000"])
+def test_development_may_be_on_elsewhere(url: str) -> None:
+    assert load(GatewaySettings, REQUIRED | {"PUBLIC_URL": url, "DEVELOPMENT": "on"}).development

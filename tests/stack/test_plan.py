@@ -84,3 +84,20 @@ def test_a_space_in_data_dir_is_quoted_in_the_redis_url_only(plan: Planning) -> 
     environ = processes(plan(DATA_DIR="/my data"))["auth"].environ
     assert environ["REDIS_URL"] == "unix:///my%20data/run/valkey.sock"
     assert environ["DATABASE_URL"] == "sqlite:////my data/auth.db"
+
+
+def development_of(plan: Plan) -> str | None:
+    return processes(plan)["gateway"].environ.get("DEVELOPMENT")
+
+
+def test_development_is_on_for_a_gateway_that_only_this_machine_can_reach(plan: Planning) -> None:
+    assert development_of(plan()) == "on"
+    assert development_of(plan(GATEWAY_BIND="127.0.0.1:9000")) == "on"
+    assert development_of(plan(DEVELOPMENT="off")) == "off"
+
+
+@pytest.mark.parametrize("changed", [{"GATEWAY_BIND": "0.0.0.0:8000"}, {"PUBLIC_URL": "https://api.example.org"}])
+def test_development_is_not_on_by_itself_where_others_may_reach_the_gateway(
+    plan: Planning, changed: dict[str, str]
+) -> None:
+    assert development_of(plan(**changed)) is None

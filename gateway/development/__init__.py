@@ -1,0 +1,1 @@
+"""Development only (DEVELOPMENT=on): faults for clients under test."""
