@@ -20,7 +20,7 @@ URL ?= http://127.0.0.1:8000
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run reload grant auth secrets migration setup test fuzz test-large test-isolation test-migration test-faults test-browser soak timing bench bench-growth bench-setup load load-ui \
+.PHONY: help run reload grant auth secrets migration setup test fuzz test-large test-isolation test-migration test-faults test-browser test-clients soak timing bench bench-growth bench-setup load load-ui \
 	lint lock clean
 
 help: ## List the commands
@@ -74,6 +74,11 @@ test-faults: setup ## Test a running system with failures, overload and hostile 
 test-browser: ## Run the hosted pages in Chromium of the system, with and without JavaScript (needs chromium and npm)
 	@$(MAKE) --no-print-directory setup VENV=$(BROWSER) REQUIREMENTS='requirements/dev.txt requirements/browser.txt'
 	@$(BROWSER)/bin/python -m pytest tests/browser
+
+test-clients: setup ## Test the client for front ends: types, unit tests, size (needs Node 20 and npm)
+	@cd client && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@cd client && npm run --silent check -w @sallyport/client && npm run --silent build -w @sallyport/client
+	@cd client && npm test --silent -w @sallyport/client
 
 soak: setup ## Test for 40 minutes: 100,000 refreshes, a million bodies and requests, idle and hostile connections
 	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest --timeout 7200 tests/load

@@ -1,0 +1,215 @@
+/**
+ * Keeps the session: in memory, in the storage, and together with other tabs.
+ *
+ * There is no lock between tabs: the server gives every holder of a refresh token the same successor (decision 0036).
+ * New tokens are stored before they are used. So a client that is killed between both still has a valid token.
+ */
+
+import type { BrowserSession, TokenPair, User } from "./api-types.js";
+import { withDeadline } from "./clock.js";
+import { type Credential, credentialOf, isOfSameUser, parseStored, replaces, type StoredSession } from "./credential.js";
+import { apiErrorOf, NetworkError } from "./errors.js";
+import type { SessionStateHolder } from "./session-state.js";
+import type { SessionStorage } from "./storage.js";
+import type { Transport } from "./transport.js";
+
+/** Seconds after which a read or write of the storage counts as failed. */
+const STORAGE_SECONDS = 5;
+
+/** Why the user is signed out. */
+export type SignOutReason = "log-out" | "session-ended" | "other-tab";
+
+/** What the keeper is built of. */
+export interface KeeperOptions {
+  readonly mode: "token" | "cookie";
+  readonly key: string;
+  readonly storage: SessionStorage;
+  readonly transport: Transport;
+  readonly state: SessionStateHolder;
+  readonly onSignedOut: ((reason: SignOutReason) => void) | undefined;
+  readonly onStorageError: ((error: unknown) => void) | undefined;
+}
+
+/** Owns the credential. */
+export class SessionKeeper {
+  /** What authenticates the next request; null if nobody is signed in. */
+  credential: Credential | null = null;
+  /** Whether the server must still be told of a log-out (cookie mode). */
+  private logOutPending = false;
+  /** The stored text as last read or written, so that only news from other tabs count. */
+  private known: string | null | undefined;
+  /** A text that could not be written yet. */
+  private unwritten: string | null = null;
+  private renewal: Promise<void> | undefined;
+  /** Counts changes of the session, so that a slow read or write does not undo a later change. */
+  private changes = 0;
+
+  constructor(private readonly options: KeeperOptions) {}
+
+  /** Read the storage, and take over what another tab wrote. */
+  async readStorage(): Promise<void> {
+    const { storage, key } = this.options;
+    const changes = this.changes;
+    const text = await this.access(() => storage.get(key));
+    if (text === undefined || text === this.known || changes !== this.changes) return;
+    this.known = text;
+    const stored = parseStored(text);
+    if (stored === undefined) return; // cleared by the browser or the system: what is in memory stays valid
+    this.logOutPending = stored === false;
+    if (!stored) return this.forget("other-tab");
+    const credential = credentialOf(stored.access ?? "", stored.refresh ?? "", stored.user);
+    if (replaces(credential, this.credential)) this.set(credential, stored.user);
+    else this.options.state.update({ user: stored.user });
+  }
+
+  /** Keep a new session or a new credential, and store it. Resolves when it is stored, or cannot be. */
+  async keep(credential: Credential, user: User | null): Promise<void> {
+    const { access, refresh } = credential;
+    const tokens = access ? { access, refresh } : {};
+    this.logOutPending = false;
+    const changes = ++this.changes;
+    await this.write({ ...tokens, user });
+    if (changes === this.changes) this.set(credential, user);
+  }
+
+  /** Keep the user of the present session. Ignored if somebody else is signed in by now. */
+  async keepUser(user: User): Promise<void> {
+    const { credential } = this;
+    const isTheirs = credential && (!credential.subject || credential.subject === user.id);
+    if (isTheirs) await this.keep(credential, user);
+  }
+
+  /** Sign out here and in the storage. Does not tell the server. */
+  async clear(reason: SignOutReason, logOutPending = false): Promise<void> {
+    this.logOutPending = logOutPending;
+    this.forget(reason);
+    await this.write(logOutPending ? false : null);
+  }
+
+  /** Whether a change could not be stored yet. */
+  get isUnwritten(): boolean {
+    return this.unwritten !== null;
+  }
+
+  /** Try again to store what could not be stored. */
+  async flush(): Promise<void> {
+    if (this.unwritten !== null) await this.writeText(this.unwritten);
+  }
+
+  /**
+   * Get a new credential after the server refused `used`, once for all callers that wait.
+   *
+   * Returns whether the request may be sent again: false if the session has ended, or if somebody else is signed in
+   * now. Rejects with a NetworkError or an ApiError if the server could not decide; the user then stays signed in.
+   */
+  async renew(used: Credential): Promise<boolean> {
+    if (this.credential === used) {
+      this.renewal ??= this.replace(used).finally(() => (this.renewal = undefined));
+      await this.renewal;
+    }
+    return this.credential !== null && isOfSameUser(this.credential, used);
+  }
+
+  /** Ask the gateway who is signed in by the cookie. */
+  async readCookieSession(): Promise<void> {
+    const { transport } = this.options;
+    if (this.logOutPending && !(await this.endCookieSession())) return;
+    const before = this.credential;
+    const response = await transport.call({ method: "GET", path: "/session/", repeatable: true, init: { credentials: "include" } });
+    if (this.credential !== before || this.logOutPending) return; // a log-in or log-out meanwhile
+    if (response.status === 401) return this.credential ? this.clear("session-ended") : this.forget("session-ended");
+    if (!response.ok) throw await apiErrorOf(response, transport.retryAfter(response), false);
+    const { user } = (await response.json()) as BrowserSession;
+    await this.keep(credentialOf("", "", user), user);
+  }
+
+  /** End the session of `credential` at the server. Returns whether the server confirmed it. */
+  async endAtServer(credential: Credential): Promise<boolean> {
+    if (!credential.access) return this.endCookieSession();
+    const body = { refresh: credential.refresh };
+    return this.confirmed({ method: "POST", path: "/auth/jwt/blacklist/", body, repeatable: true, init: { keepalive: true } });
+  }
+
+  private async endCookieSession(): Promise<boolean> {
+    const init: RequestInit = { credentials: "include", keepalive: true };
+    const ended = await this.confirmed({ method: "DELETE", path: "/session/", repeatable: true, init });
+    if (ended && this.logOutPending) {
+      this.logOutPending = false;
+      await this.write(null);
+    }
+    return ended;
+  }
+
+  /** Return whether the session of the call has ended: it has as well if the server does not know it any more. */
+  private async confirmed(call: Parameters<Transport["call"]>[0]): Promise<boolean> {
+    try {
+      const { ok, status } = await this.options.transport.call(call);
+      return ok || status === 401;
+    } catch (error) {
+      if (error instanceof NetworkError) return false;
+      throw error;
+    }
+  }
+
+  private async replace(used: Credential): Promise<void> {
+    await this.readStorage();
+    if (this.credential !== used) return;
+    if (!used.access) return this.readCookieSession();
+    const { transport } = this.options;
+    // Before each repetition: another tab may have used the successor of this token meanwhile.
+    const repeatable = async () => {
+      await this.readStorage();
+      return this.credential === used;
+    };
+    const call = { method: "POST", path: "/auth/jwt/refresh/", body: { refresh: used.refresh }, repeatable };
+    const response = await transport.call(call).catch(async (error: unknown) => {
+      // The answer may have been lost after the server rotated the token. It then returns the same successor.
+      if (await repeatable()) return transport.call(call);
+      throw error;
+    });
+    if (!(await repeatable())) return; // another tab was faster, or the user logged out or in
+    if (response.status === 401) return this.clear("session-ended");
+    if (!response.ok) throw await apiErrorOf(response, transport.retryAfter(response), false);
+    const pair = (await response.json()) as TokenPair;
+    const { user } = this.options.state.current;
+    await this.keep(credentialOf(pair.access, pair.refresh ?? used.refresh, user), user);
+  }
+
+  private set(credential: Credential, user: User | null): void {
+    this.changes++;
+    this.credential = credential;
+    this.options.state.update({ status: "signed-in", user });
+  }
+
+  private forget(reason: SignOutReason): void {
+    const wasSignedIn = this.credential !== null;
+    this.changes++;
+    this.credential = null;
+    this.options.state.update({ status: "signed-out", user: null });
+    if (wasSignedIn) this.options.onSignedOut?.(reason);
+  }
+
+  private write(stored: StoredSession): Promise<void> {
+    return this.writeText(JSON.stringify(stored));
+  }
+
+  private async writeText(text: string): Promise<void> {
+    const { storage, key } = this.options;
+    this.known = text;
+    this.unwritten = text;
+    await this.access(async () => {
+      await storage.set(key, text);
+      if (this.unwritten === text) this.unwritten = null;
+    });
+  }
+
+  /** Use the storage. Undefined if it fails: the session then lives in memory until it can be written. */
+  private async access<T>(use: () => T | Promise<T>): Promise<T | undefined> {
+    try {
+      return await withDeadline(this.options.transport.clock, STORAGE_SECONDS * 1000, use);
+    } catch (error) {
+      this.options.onStorageError?.(error);
+      return undefined;
+    }
+  }
+}
