@@ -21,6 +21,7 @@ from gateway.development.expired_token import ExpiringCredentialForwarding, expi
 from gateway.development.fault_endpoints import FaultEndpoints
 from gateway.development.fault_switch import FaultSwitch
 from gateway.development.faulty_dispatcher import FaultyDispatcher
+from gateway.endpoints.app_files import APP_PATH, app_files
 from gateway.endpoints.flask_app import create_gateway_endpoints, endpoint_paths, internal_endpoints
 from gateway.endpoints.session import SessionEndpoints
 from gateway.endpoints.session_cookie import SessionCookie
@@ -270,6 +271,7 @@ def create_app(
         development_endpoints.append(FaultEndpoints(fault_switch, clock).blueprint())
 
     # The gateway's own endpoints
+    app = app_files(settings.app_dir, table)
     bridge = LoopBridge()
     graceful_shutdown = GracefulShutdown()
     flask_app = create_gateway_endpoints(
@@ -277,6 +279,7 @@ def create_app(
         internal_endpoints(metrics),
         SessionEndpoints(sessions, session_cookie, cookie, settings.origins, clock, bridge.wait_for).blueprint(),
         ticket_endpoints(authentication, cookie.name, tickets, bridge.wait_for),
+        *([app.blueprint()] if app else []),
         *development_endpoints,
     )
 
@@ -296,6 +299,7 @@ def create_app(
             endpoint_paths(flask_app, internal=True),
             settings.gateway_internal_bind,
             settings.gateway_forward_auth,
+            (APP_PATH.encode(),) if app else (),
         ),
         Cors(settings.origins, settings.cors_max_age, settings.request_limits),
         metrics,

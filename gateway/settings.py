@@ -87,6 +87,13 @@ def _not_in_production(development: bool, info: ValidationInfo) -> bool:
     return development
 
 
+def _has_index(folder: Path | None, info: ValidationInfo) -> Path | None:
+    # In development, the app may be built while the gateway runs.
+    if folder is not None and not info.data.get("development") and not (folder / "index.html").is_file():
+        raise ValueError("has no index.html: build the app, or unset this")
+    return folder
+
+
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _LOGIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?(?:\?[A-Za-z0-9._~!$'()*+,:@/?=&%-]*)?", re.ASCII)
 _LOGIN_ORIGIN = re.compile(
@@ -124,6 +131,8 @@ class GatewaySettings(RoutesSettings):
     """The URL of the gateway for clients, which the auth service uses. Here it only restricts DEVELOPMENT."""
     development: Annotated[bool, AfterValidator(_not_in_production)] = False
     """Serves what developers of clients use: faults for clients under test (gateway/development/)."""
+    app_dir: Annotated[Path | None, AfterValidator(_has_index)] = None
+    """The folder with the built files of a single-page app, which is served at /app/; unset: none is served."""
     gateway_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "sallyport"
     """This deployment's pseudonym in Via (RFC 9110 7.6.3). Two gateways in a chain need different names: a request
     that already carries this name is refused as a loop."""

@@ -12,6 +12,9 @@ from stack.settings import IDENTITY_SECRET, PREVIOUS_SIGNING_KEY, Settings
 ROOT = Path(__file__).resolve().parent.parent
 """The folder of the project, in which every process runs."""
 
+APP = ROOT / "client" / "dist" / "app"
+"""The folder in which `make client` builds the app. In development, the app may be built later."""
+
 RECEIVED_BY: Mapping[str, frozenset[str]] = {
     "SIGNING_KEY": frozenset({"auth"}),
     "PREVIOUS_SIGNING_KEY": frozenset({"auth"}),
@@ -148,7 +151,13 @@ def _defaults(settings: Settings) -> dict[str, str]:
         # Others could make requests fail if it were on for a gateway that they can reach.
         if settings.gateway.is_loopback and not settings.given.get("PUBLIC_URL", "").startswith("https://"):
             defaults["DEVELOPMENT"] = "on"
+    if not settings.is_production and (_is_development(settings, defaults) or (APP / "index.html").is_file()):
+        defaults["APP_DIR"] = str(APP)
     return defaults
+
+
+def _is_development(settings: Settings, defaults: Mapping[str, str]) -> bool:
+    return settings.given.get("DEVELOPMENT", defaults.get("DEVELOPMENT")) == "on"
 
 
 def _stores(settings: Settings, name: str) -> dict[str, str]:

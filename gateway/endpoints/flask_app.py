@@ -17,6 +17,7 @@ from gateway.http.origin import printable
 from gateway.observability.metrics import Metrics
 
 _SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
@@ -48,9 +49,10 @@ def _refusal(refused: Refused) -> Response:
 
 
 def _add_security_headers(response: Response) -> Response:
-    # No response is a page, so browsers must not frame it, run its scripts or send a Referer (ASVS 5.0, V3.4).
-    response.headers.update(_SECURITY_HEADERS)
-    response.headers.setdefault("Cache-Control", "no-store")
+    # Unless a view sets others: no response is a page, so browsers must not frame it, run its scripts or send a
+    # Referer (ASVS 5.0, V3.4).
+    for name, value in _SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
     return response
 
 
@@ -69,7 +71,12 @@ def internal_endpoints(metrics: Metrics) -> Blueprint:
 def endpoint_paths(app: Flask, *, internal: bool) -> frozenset[bytes]:
     """Return the paths that `app` serves on the public address, or with `internal` on the internal address.
 
-    Each is returned with and without a slash at its end. They take precedence over routes.
+    Each is returned with and without a slash at its end. They take precedence over routes. Rules with a variable part
+    are not among them: their paths are in GatewayPaths.prefixes.
     """
-    rules = {rule.rule for rule in app.url_map.iter_rules() if internal or not rule.endpoint.startswith("internal.")}
+    rules = {
+        rule.rule
+        for rule in app.url_map.iter_rules()
+        if "<" not in rule.rule and (internal or not rule.endpoint.startswith("internal."))
+    }
     return frozenset(path.encode("ascii") for rule in rules for path in (rule, rule.rstrip("/")))

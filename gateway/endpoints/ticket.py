@@ -1,10 +1,9 @@
 """The view of /session/ticket: a page with credentials gets a one-time ticket, with which it opens a stream."""
 
-from typing import Any
-
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 
 from gateway.browser_sessions.tickets import LIFETIME_SECONDS, Tickets
+from gateway.endpoints.flask_request import pipeline_request
 from gateway.endpoints.session import WaitFor
 from gateway.http.request import Request
 from gateway.http.request_headers import read_request_fields
@@ -22,7 +21,7 @@ def ticket_endpoints(
 
     @blueprint.post("/session/ticket/")
     def issue() -> Response:
-        ticket, token_headers = wait_for(_issue(authentication, cookie_name, tickets, _flask_request()))
+        ticket, token_headers = wait_for(_issue(authentication, cookie_name, tickets, pipeline_request()))
         response = jsonify(ticket=ticket, expires_in=LIFETIME_SECONDS)
         response.headers.update({"Cache-Control": "no-store", **token_headers})
         return response
@@ -39,19 +38,3 @@ async def _issue(
     credentials = read_credentials(fields, cookie_name.encode("ascii"))
     principal = await run(authentication.authenticate(request, credentials))
     return await tickets.issue(principal.claims), principal.fresh.to_headers() if principal.fresh is not None else {}
-
-
-def _flask_request() -> Request:
-    """Return Flask's current request as the pipeline's Request."""
-    environ: dict[str, Any] = request.environ
-    return Request(
-        request_id=request.headers.get("X-Request-Id", ""),
-        method=request.method,
-        path=request.path.encode(),
-        query=request.query_string,
-        headers=[(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in request.headers],
-        http_version=environ["SERVER_PROTOCOL"].removeprefix("HTTP/"),
-        client=request.remote_addr or "",
-        scheme=request.scheme,
-        server=None,
-    )

@@ -21,11 +21,14 @@ class GatewayPaths:
     internal: frozenset[bytes]
     internal_address: str
     forward_auth: Exposure = "off"
+    prefixes: tuple[bytes, ...] = ()
+    """The beginnings of further public paths."""
 
     def contains(self, path: bytes, server: ServerAddress) -> bool:
         """Return whether `path` is an endpoint of the gateway on the address `server`."""
         return (
             path in self.public
+            or path.startswith(self.prefixes)
             or (path in self.internal and is_internal(server, self.internal_address))
             or (path.startswith(FORWARD_AUTH) and self.is_forward_auth(path, server))
         )

@@ -54,6 +54,7 @@ class Dispatcher:
         websocket_idle_timeout: float,
     ) -> None:
         self.gateway_paths = gateway_paths
+        self._endpoint_prefixes = (FORWARD_AUTH, *gateway_paths.prefixes)
         self.server_methods = frozenset({"OPTIONS", "CONNECT"})
         """Methods whose requests may be for the gateway itself, on any path. Such a request gets a task."""
         self._pipeline = pipeline
@@ -85,7 +86,7 @@ class Dispatcher:
             cycle.cors_lines = self._cors_lines(request, origin)
         path = request.path
         # A quick check for the paths of most requests: `internal` has the public endpoints too.
-        is_endpoint_path = path in self.gateway_paths.internal or path.startswith(FORWARD_AUTH)
+        is_endpoint_path = path in self.gateway_paths.internal or path.startswith(self._endpoint_prefixes)
         if cycle.is_blocked or request.method in self.server_methods or is_endpoint_path:
             self._start_task(cycle, started, self._respond(cycle, started))
             return

@@ -1,8 +1,10 @@
 """The stack runs the right processes, each with its own settings and secrets."""
 
+from pathlib import Path
+
 import pytest
 
-from stack.plan import Command, Plan
+from stack.plan import ROOT, Command, Plan
 from tests.stack.conftest import Planning
 
 
@@ -101,3 +103,19 @@ def test_development_is_not_on_by_itself_where_others_may_reach_the_gateway(
     plan: Planning, changed: dict[str, str]
 ) -> None:
     assert development_of(plan(**changed)) is None
+
+
+def test_the_gateway_serves_the_app_of_this_repository(plan: Planning) -> None:
+    """In development, the app may be built later."""
+    assert processes(plan())["gateway"].environ["APP_DIR"] == str(ROOT / "client" / "dist" / "app")
+    assert processes(plan(APP_DIR="/srv/app"))["gateway"].environ["APP_DIR"] == "/srv/app"
+
+
+@pytest.mark.parametrize("is_built", [True, False])
+def test_outside_of_development_the_app_is_served_if_it_is_built(
+    plan: Planning, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_built: bool
+) -> None:
+    monkeypatch.setattr("stack.plan.APP", tmp_path)
+    if is_built:
+        (tmp_path / "index.html").touch()
+    assert ("APP_DIR" in processes(plan(DEVELOPMENT="off"))["gateway"].environ) == is_built

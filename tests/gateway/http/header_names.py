@@ -25,7 +25,7 @@ DROPPED = [
         "x-original-host",
         "x-original-method",
     ),
-    *("x-rewrite-url", "x-access-token"),
+    *("x-rewrite-url", "x-access-token", "x-sallyport-fault"),
     *("x-http-method-override", "x-method-override", "x-http-method"),
 ]
 OPT_IN = [
