@@ -1,7 +1,7 @@
 /** The client: `createClient` builds its parts and connects them. */
 
 import { type Json, sessionsApi, usersApi } from "./accounts.js";
-import type { BrowserSession, LogIn, Register, TokenPair, User } from "./api-types.js";
+import type { BrowserSession, LogIn, Register, User } from "./api-types.js";
 import { authorizedFetch } from "./authorized-fetch.js";
 import { type Clock, systemClock } from "./clock.js";
 import { credentialOf } from "./credential.js";
@@ -11,7 +11,7 @@ import { type Exchange, exchangeOf } from "./exchange.js";
 import { SessionKeeper, type SignOutReason } from "./session-keeper.js";
 import { type SessionSource, SessionStateHolder } from "./session-state.js";
 import { type SessionStorage, webStorage } from "./storage.js";
-import { Transport } from "./transport.js";
+import { tokensOf, Transport } from "./transport.js";
 import { watchConnection } from "./connection-watch.js";
 import { openWebSocket, type WebSocketOptions } from "./web-socket.js";
 
@@ -91,8 +91,7 @@ export function createClient(options: ClientOptions): Client {
   const storage = options.storage ?? webStorage();
   const key = options.storageKey ?? "sallyport";
   const { onSignedOut, onStorageError } = options;
-  const mode = cookies ? "cookie" : "token";
-  const keeper = new SessionKeeper({ mode, key, storage, transport, state, onSignedOut, onStorageError });
+  const keeper = new SessionKeeper({ cookies, key, storage, transport, state, onSignedOut, onStorageError });
 
   let isReady = false;
   const ready = start().finally(() => (isReady = true));
@@ -123,6 +122,12 @@ export function createClient(options: ClientOptions): Client {
     else await quietly(transport.call({ method: "GET", path: "/healthz", repeatable: false }));
   }
 
+  /** The page is shown again, perhaps after hours in the background or in the back/forward cache. */
+  async function wake(): Promise<void> {
+    await keeper.readStorage();
+    if (cookies || state.current.offline) await check();
+  }
+
   async function read<T>(response: Response, signedOut = false): Promise<T> {
     if (!response.ok) throw await apiErrorOf(response, transport.retryAfter(response), signedOut && response.status === 401);
     const text = await response.text();
@@ -139,7 +144,9 @@ export function createClient(options: ClientOptions): Client {
       await keeper.keep(credentialOf("", "", user), user);
       return user;
     }
-    const { access, refresh } = await read<TokenPair>(await transport.call({ ...call, path: "/auth/jwt/create/" }));
+    const response = await transport.call({ ...call, path: "/auth/jwt/create/" });
+    if (!response.ok) await read(response);
+    const { access, refresh } = await tokensOf(response);
     const replaced = keeper.credential;
     await keeper.keep(credentialOf(access, refresh ?? "", null), null);
     if (replaced) void keeper.endAtServer(replaced);
@@ -166,7 +173,7 @@ export function createClient(options: ClientOptions): Client {
     return keeper.endAtServer(credential);
   }
 
-  const stopWatching = watchConnection(state, clock, check);
+  const stopWatching = watchConnection(state, clock, check, wake);
   const unsubscribe = storage.subscribe?.(key, () => void keeper.readStorage());
 
   return {

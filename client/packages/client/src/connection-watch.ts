@@ -7,12 +7,17 @@ const FIRST_DELAY = 1000;
 const LONGEST_DELAY = 30_000;
 
 /**
- * Call `check` while the state is offline and somebody observes it, and when the page is shown again.
+ * Call `check` while the state is offline and somebody observes it, and `wake` when the page is shown again.
  *
  * Browsers report "online" without a connection and "offline" with one, so an event only hints: "offline" is shown
  * until the next response, "online" starts a check. Returns a function that ends this.
  */
-export function watchConnection(state: SessionStateHolder, clock: Clock, check: () => Promise<void>): () => void {
+export function watchConnection(
+  state: SessionStateHolder,
+  clock: Clock,
+  check: () => Promise<void>,
+  wake: () => Promise<void>,
+): () => void {
   let delay = FIRST_DELAY;
   let cancel: (() => void) | undefined;
 
@@ -33,26 +38,17 @@ export function watchConnection(state: SessionStateHolder, clock: Clock, check: 
   };
   state.watcher = schedule;
 
-  const target = typeof window === "undefined" ? undefined : window;
-  const onOffline = () => state.update({ offline: true });
-  const onOnline = () => void check();
-  // A page that comes back from the back/forward cache, or from the background, may have missed everything.
-  const onShow = () => void (document.visibilityState === "visible" && check());
-  target?.addEventListener("offline", onOffline);
-  target?.addEventListener("online", onOnline);
-  target?.addEventListener("pageshow", onPageShow);
-  target?.document?.addEventListener("visibilitychange", onShow);
-
-  function onPageShow(event: PageTransitionEvent): void {
-    if (event.persisted) void check();
-  }
+  const stop = new AbortController();
+  const on = (target: EventTarget | undefined, type: string, listener: () => void) =>
+    target?.addEventListener(type, listener, { signal: stop.signal });
+  on(globalThis.window, "offline", () => state.update({ offline: true }));
+  on(globalThis.window, "online", () => void check());
+  on(globalThis.window, "pageshow", () => void wake());
+  on(globalThis.document, "visibilitychange", () => document.visibilityState === "visible" && void wake());
 
   return () => {
     state.watcher = undefined;
     cancel?.();
-    target?.removeEventListener("offline", onOffline);
-    target?.removeEventListener("online", onOnline);
-    target?.removeEventListener("pageshow", onPageShow);
-    target?.document?.removeEventListener("visibilitychange", onShow);
+    stop.abort();
   };
 }

@@ -17,7 +17,7 @@ export interface Credential {
 }
 
 /** What the storage holds: a session; null after a log-out; false while the server has not confirmed the log-out. */
-export type StoredSession = { readonly access?: string; readonly refresh?: string; readonly user: User | null } | null | false;
+export type StoredSession = { readonly access: string; readonly refresh: string; readonly user: User | null } | null | false;
 
 /** Return the credential with these tokens, or the credential of cookie mode if there are none. */
 export function credentialOf(access: string, refresh: string, user: User | null): Credential {
@@ -50,12 +50,14 @@ export function isOfSameUser(one: Credential, other: Credential): boolean {
   return !one.subject || !other.subject || one.subject === other.subject;
 }
 
-/** Read a stored text. Undefined if there is none, or if it is damaged. */
-export function parseStored(text: string | null | undefined): StoredSession | undefined {
+/** Read a stored text. Undefined if there is none, if it is damaged, or if it is of the other mode. */
+export function parseStored(text: string | null, cookies: boolean): StoredSession | undefined {
   try {
     const value: unknown = JSON.parse(text ?? "");
     if (value === null || value === false) return value;
-    if (typeof value === "object" && "user" in value) return value as StoredSession;
+    const { access, refresh, user } = Object(value) as Record<string, unknown>;
+    const isWhole = typeof access === "string" && typeof refresh === "string" && typeof user === "object";
+    if (isWhole && !access === cookies) return value as StoredSession;
   } catch {
     // Another version or another program wrote it: as if nothing was stored.
   }

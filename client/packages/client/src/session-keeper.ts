@@ -5,13 +5,13 @@
  * New tokens are stored before they are used. So a client that is killed between both still has a valid token.
  */
 
-import type { BrowserSession, TokenPair, User } from "./api-types.js";
+import type { BrowserSession, User } from "./api-types.js";
 import { withDeadline } from "./clock.js";
 import { type Credential, credentialOf, isOfSameUser, parseStored, replaces, type StoredSession } from "./credential.js";
 import { apiErrorOf, NetworkError } from "./errors.js";
-import type { SessionStateHolder } from "./session-state.js";
+import { guarded, type SessionStateHolder } from "./session-state.js";
 import type { SessionStorage } from "./storage.js";
-import type { Transport } from "./transport.js";
+import { tokensOf, type Transport } from "./transport.js";
 
 /** Seconds after which a read or write of the storage counts as failed. */
 const STORAGE_SECONDS = 5;
@@ -21,7 +21,7 @@ export type SignOutReason = "log-out" | "session-ended" | "other-tab";
 
 /** What the keeper is built of. */
 export interface KeeperOptions {
-  readonly mode: "token" | "cookie";
+  readonly cookies: boolean;
   readonly key: string;
   readonly storage: SessionStorage;
   readonly transport: Transport;
@@ -38,7 +38,7 @@ export class SessionKeeper {
   private logOutPending = false;
   /** The stored text as last read or written, so that only news from other tabs count. */
   private known: string | null | undefined;
-  /** A text that could not be written yet. */
+  /** The last text, if it could not be written. */
   private unwritten: string | null = null;
   private renewal: Promise<void> | undefined;
   /** Counts changes of the session, so that a slow read or write does not undo a later change. */
@@ -48,16 +48,16 @@ export class SessionKeeper {
 
   /** Read the storage, and take over what another tab wrote. */
   async readStorage(): Promise<void> {
-    const { storage, key } = this.options;
+    const { cookies, storage, key } = this.options;
     const changes = this.changes;
     const text = await this.access(() => storage.get(key));
     if (text === undefined || text === this.known || changes !== this.changes) return;
     this.known = text;
-    const stored = parseStored(text);
+    const stored = parseStored(text, cookies);
     if (stored === undefined) return; // cleared by the browser or the system: what is in memory stays valid
     this.logOutPending = stored === false;
     if (!stored) return this.forget("other-tab");
-    const credential = credentialOf(stored.access ?? "", stored.refresh ?? "", stored.user);
+    const credential = credentialOf(stored.access, stored.refresh, stored.user);
     if (replaces(credential, this.credential)) this.set(credential, stored.user);
     else this.options.state.update({ user: stored.user });
   }
@@ -65,10 +65,9 @@ export class SessionKeeper {
   /** Keep a new session or a new credential, and store it. Resolves when it is stored, or cannot be. */
   async keep(credential: Credential, user: User | null): Promise<void> {
     const { access, refresh } = credential;
-    const tokens = access ? { access, refresh } : {};
     this.logOutPending = false;
     const changes = ++this.changes;
-    await this.write({ ...tokens, user });
+    await this.write({ access, refresh, user });
     if (changes === this.changes) this.set(credential, user);
   }
 
@@ -86,7 +85,7 @@ export class SessionKeeper {
     await this.write(logOutPending ? false : null);
   }
 
-  /** Whether a change could not be stored yet. */
+  /** Whether the last change could not be stored. */
   get isUnwritten(): boolean {
     return this.unwritten !== null;
   }
@@ -125,7 +124,7 @@ export class SessionKeeper {
 
   /** End the session of `credential` at the server. Returns whether the server confirmed it. */
   async endAtServer(credential: Credential): Promise<boolean> {
-    if (!credential.access) return this.endCookieSession();
+    if (this.options.cookies) return this.endCookieSession();
     const body = { refresh: credential.refresh };
     return this.confirmed({ method: "POST", path: "/auth/jwt/blacklist/", body, repeatable: true, init: { keepalive: true } });
   }
@@ -154,7 +153,7 @@ export class SessionKeeper {
   private async replace(used: Credential): Promise<void> {
     await this.readStorage();
     if (this.credential !== used) return;
-    if (!used.access) return this.readCookieSession();
+    if (this.options.cookies) return this.readCookieSession();
     const { transport } = this.options;
     // Before each repetition: another tab may have used the successor of this token meanwhile.
     const repeatable = async () => {
@@ -162,15 +161,14 @@ export class SessionKeeper {
       return this.credential === used;
     };
     const call = { method: "POST", path: "/auth/jwt/refresh/", body: { refresh: used.refresh }, repeatable };
-    const response = await transport.call(call).catch(async (error: unknown) => {
+    const response = await transport.call(call).catch(async () => {
       // The answer may have been lost after the server rotated the token. It then returns the same successor.
-      if (await repeatable()) return transport.call(call);
-      throw error;
+      return (await repeatable()) ? transport.call(call) : null;
     });
-    if (!(await repeatable())) return; // another tab was faster, or the user logged out or in
+    if (!response || !(await repeatable())) return; // another tab was faster, or the user logged out or in
     if (response.status === 401) return this.clear("session-ended");
     if (!response.ok) throw await apiErrorOf(response, transport.retryAfter(response), false);
-    const pair = (await response.json()) as TokenPair;
+    const pair = await tokensOf(response);
     const { user } = this.options.state.current;
     await this.keep(credentialOf(pair.access, pair.refresh ?? used.refresh, user), user);
   }
@@ -186,7 +184,7 @@ export class SessionKeeper {
     this.changes++;
     this.credential = null;
     this.options.state.update({ status: "signed-out", user: null });
-    if (wasSignedIn) this.options.onSignedOut?.(reason);
+    if (wasSignedIn) guarded(() => this.options.onSignedOut?.(reason));
   }
 
   private write(stored: StoredSession): Promise<void> {
@@ -196,11 +194,11 @@ export class SessionKeeper {
   private async writeText(text: string): Promise<void> {
     const { storage, key } = this.options;
     this.known = text;
-    this.unwritten = text;
-    await this.access(async () => {
+    const written = await this.access(async () => {
       await storage.set(key, text);
-      if (this.unwritten === text) this.unwritten = null;
+      return true;
     });
+    if (this.known === text) this.unwritten = written ? null : text;
   }
 
   /** Use the storage. Undefined if it fails: the session then lives in memory until it can be written. */
@@ -208,7 +206,7 @@ export class SessionKeeper {
     try {
       return await withDeadline(this.options.transport.clock, STORAGE_SECONDS * 1000, use);
     } catch (error) {
-      this.options.onStorageError?.(error);
+      guarded(() => this.options.onStorageError?.(error));
       return undefined;
     }
   }

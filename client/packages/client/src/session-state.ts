@@ -47,15 +47,17 @@ export class SessionStateHolder implements SessionSource {
     if (next.status === old.status && next.offline === old.offline && next.user === old.user) return;
     this.current = Object.freeze(next);
     this.watcher?.();
-    for (const listener of [...this.listeners]) {
-      try {
-        listener(this.current);
-      } catch (error) {
-        // An error of one listener is reported like one of an event listener; the others are told all the same.
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
+    for (const listener of [...this.listeners]) guarded(() => listener(this.current));
+  }
+}
+
+/** Call a function of the application. Its error is reported like that of an event listener, and stops nothing here. */
+export function guarded(callback: () => void): void {
+  try {
+    callback();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }

@@ -1,7 +1,8 @@
 /** Requests to the gateway without a credential: lost answers, refusals for the moment, deadlines. */
 
+import type { TokenPair } from "./api-types.js";
 import { type Clock, sleep, withDeadline } from "./clock.js";
-import { NetworkError } from "./errors.js";
+import { ApiError, NetworkError } from "./errors.js";
 import type { SessionStateHolder } from "./session-state.js";
 
 /** Seconds after which a request of the kit itself counts as lost. */
@@ -92,6 +93,13 @@ export class Transport {
     const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - now) / 1000;
     return Number.isNaN(seconds) ? null : Math.max(1, seconds);
   }
+}
+
+/** Return the tokens in a response. Rejects with an ApiError if there are none: a captive portal answers 200, too. */
+export async function tokensOf(response: Response): Promise<TokenPair> {
+  const pair = (await response.json().catch(() => null)) as TokenPair | null;
+  if (!pair?.access) throw new ApiError(response.status, "no_tokens", "The answer has no tokens: it is not from the gateway.");
+  return pair;
 }
 
 /** Free the connection of a response that nobody reads. */
