@@ -5,7 +5,6 @@ import type { BrowserSession, LogIn, Register, User } from "./api-types.js";
 import { authorizedFetch } from "./authorized-fetch.js";
 import { type Clock, systemClock } from "./clock.js";
 import { credentialOf } from "./credential.js";
-import { apiErrorOf } from "./errors.js";
 import { type EventsOptions, type EventStream, openEvents } from "./events.js";
 import { type Exchange, exchangeOf } from "./exchange.js";
 import { SessionKeeper, type SignOutReason } from "./session-keeper.js";
@@ -88,9 +87,7 @@ export function createClient(options: ClientOptions): Client {
   const state = new SessionStateHolder();
   const send: typeof fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
   const transport = new Transport(base, send, clock, options.maxWaitSeconds ?? 10, state);
-  const storage = options.storage ?? webStorage();
-  const key = options.storageKey ?? "sallyport";
-  const { onSignedOut, onStorageError } = options;
+  const { storage = webStorage(), storageKey: key = "sallyport", onSignedOut, onStorageError } = options;
   const keeper = new SessionKeeper({ cookies, key, storage, transport, state, onSignedOut, onStorageError });
 
   let isReady = false;
@@ -129,7 +126,7 @@ export function createClient(options: ClientOptions): Client {
   }
 
   async function read<T>(response: Response, signedOut = false): Promise<T> {
-    if (!response.ok) throw await apiErrorOf(response, transport.retryAfter(response), signedOut && response.status === 401);
+    if (!response.ok) throw await transport.errorOf(response, signedOut && response.status === 401);
     const text = await response.text();
     return (text ? JSON.parse(text) : undefined) as T;
   }
@@ -188,10 +185,9 @@ export function createClient(options: ClientOptions): Client {
     sessions: sessionsApi(json, forget),
     events: (path, eventsOptions) => {
       const EventSource = options.EventSource ?? globalThis.EventSource;
-      const urlOf = (target: string) => transport.urlOf(target);
-      return openEvents({ json, urlOf, session: state, clock, EventSource }, path, eventsOptions);
+      return openEvents({ json, transport, session: state, EventSource }, path, eventsOptions);
     },
-    webSocket: (path, socketOptions) => openWebSocket(json, (target) => transport.urlOf(target), path, socketOptions),
+    webSocket: (path, socketOptions) => openWebSocket(json, transport, path, socketOptions),
     check,
     close: () => {
       stopWatching();

@@ -1,6 +1,7 @@
 /** A credential: what authenticates requests, as a value, and what its stored text says. */
 
 import type { User } from "./api-types.js";
+import { jsonObject } from "./errors.js";
 
 /** The tokens of a session; in cookie mode, where the browser holds the cookie, both are "". */
 export interface Credential {
@@ -66,7 +67,7 @@ export function parseStored(text: string | null, cookies: boolean): StoredSessio
 
 function claimsOf(token: string): Record<string, unknown> {
   try {
-    return Object(JSON.parse(atob(token.split(".")[1]!.replace(/-/g, "+").replace(/_/g, "/"))));
+    return jsonObject(atob(token.split(".")[1]!.replace(/-/g, "+").replace(/_/g, "/")));
   } catch {
     return {}; // an opaque token
   }

@@ -32,15 +32,18 @@ export class SignedOutError extends ApiError {
   override readonly name = "SignedOutError";
 }
 
+/** Return the members of a JSON object; none if `text` is something else, for example a proxy's page. */
+export function jsonObject(text: string): Record<string, unknown> {
+  try {
+    return Object(JSON.parse(text));
+  } catch {
+    return {};
+  }
+}
+
 /** Return the error that `response` reports: djoser's shape `{field: [...]}`, or problem details (RFC 9457). */
 export async function apiErrorOf(response: Response, retryAfter: number | null, signedOut: boolean): Promise<ApiError> {
-  const text = await response.text().catch(() => "");
-  let body: Record<string, unknown> = {};
-  try {
-    body = Object(JSON.parse(text));
-  } catch {
-    body = {}; // not JSON: a proxy's page, for example
-  }
+  const body = jsonObject(await response.text().catch(() => ""));
   const fields: Record<string, string[]> = {};
   for (const [name, value] of Object.entries(Object(body["errors"] ?? body))) {
     if (Array.isArray(value) && value.every((message) => typeof message === "string")) fields[name] = value;

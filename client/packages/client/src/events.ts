@@ -1,10 +1,10 @@
 /** Server-sent events over `EventSource`, with a ticket for each connection. Resumes where the last one broke. */
 
 import type { Ticket } from "./api-types.js";
-import type { Clock } from "./clock.js";
 import { ApiError } from "./errors.js";
 import type { Json } from "./accounts.js";
 import type { SessionSource } from "./session-state.js";
+import type { Transport } from "./transport.js";
 
 /** Options of a stream of events. */
 export interface EventsOptions {
@@ -30,9 +30,8 @@ export interface EventStream {
 /** What a stream needs of its client. */
 export interface EventsContext {
   readonly json: Json;
-  readonly urlOf: (path: string) => URL;
+  readonly transport: Transport;
   readonly session: SessionSource;
-  readonly clock: Clock;
   readonly EventSource: (new (url: string) => EventSource) | undefined;
 }
 
@@ -65,7 +64,7 @@ export function openEvents(context: EventsContext, path: string, options: Events
     if (final) close();
     else {
       const retryAfter = error instanceof ApiError && error.retryAfter ? error.retryAfter * 1000 : 0;
-      cancelRetry = context.clock.after(Math.max(retryAfter, delay * (0.5 + Math.random() / 2)), connect);
+      cancelRetry = context.transport.clock.after(Math.max(retryAfter, delay * (0.5 + Math.random() / 2)), connect);
       delay = Math.min(delay * 2, LONGEST_DELAY);
     }
     options.onError?.(error, final);
@@ -74,10 +73,10 @@ export function openEvents(context: EventsContext, path: string, options: Events
   const connect = async () => {
     cancelRetry = undefined;
     try {
-      if (!context.EventSource) throw new ApiError(0, "no_event_source", "This platform has no EventSource: pass one to createClient.");
+      if (!context.EventSource) throw new ApiError(0, "no_event_source", "Pass an EventSource to createClient: this platform has none.");
       const { ticket } = await context.json<Ticket>("/session/ticket", { method: "POST" });
       if (closed) return;
-      const url = context.urlOf(path);
+      const url = context.transport.urlOf(path);
       url.searchParams.set("ticket", ticket);
       if (lastEventId) url.searchParams.set("last_event_id", lastEventId);
       source = new context.EventSource(url.href);

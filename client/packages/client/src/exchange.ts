@@ -57,27 +57,24 @@ export function exchangeOf(
   return async ({ url, method, signal, replayable, hasOwnCredential }, send) => {
     if (url.origin !== transport.base.origin) return send({ headers: {} });
     const repeatable = replayable && IDEMPOTENT.test(method);
-    const attempt = (credential: Credential | null) =>
-      transport.patiently(() => send(authorizationOf(credential, method)), repeatable, signal);
-    if (hasOwnCredential || OWN_CREDENTIAL.test(url.pathname)) {
-      return transport.patiently(() => send({ headers: {} }), repeatable, signal);
-    }
+    const attempt = (authorization: Authorization) => transport.patiently(() => send(authorization), repeatable, signal);
+    if (hasOwnCredential || OWN_CREDENTIAL.test(url.pathname)) return attempt({ headers: {} });
     // No `await` on the usual way to `send`: a request with `keepalive` must leave before the page is gone.
     const waiting = ready();
     if (waiting) await abortable(waiting, signal);
-    if (keeper.isUnwritten) await keeper.flush();
+    keeper.flush();
     const ahead = keeper.credential;
     if (!replayable && ahead && ahead.expiresAt < transport.clock.now() + STREAM_MARGIN) {
       await abortable(keeper.renew(ahead), signal);
     }
     const used = keeper.credential;
-    const answer = await attempt(used);
+    const answer = await attempt(authorizationOf(used, method));
     if (answer.status !== 401 || !used || !(await abortable(keeper.renew(used), signal))) return answer;
     if (!replayable) {
-      const detail = "The access token had expired, and a stream cannot be sent again. Repeat the request with a new stream.";
+      const detail = "The token had expired, and a stream cannot be sent twice. It is renewed: send a new stream.";
       throw new ApiError(401, "not_repeatable", detail);
     }
     discard(answer);
-    return attempt(keeper.credential);
+    return attempt(authorizationOf(keeper.credential, method));
   };
 }

@@ -8,10 +8,9 @@
 import type { BrowserSession, User } from "./api-types.js";
 import { withDeadline } from "./clock.js";
 import { type Credential, credentialOf, isOfSameUser, parseStored, replaces, type StoredSession } from "./credential.js";
-import { apiErrorOf, NetworkError } from "./errors.js";
 import { guarded, type SessionStateHolder } from "./session-state.js";
 import type { SessionStorage } from "./storage.js";
-import { tokensOf, type Transport } from "./transport.js";
+import { type Call, tokensOf, type Transport } from "./transport.js";
 
 /** Seconds after which a read or write of the storage counts as failed. */
 const STORAGE_SECONDS = 5;
@@ -38,9 +37,10 @@ export class SessionKeeper {
   private logOutPending = false;
   /** The stored text as last read or written, so that only news from other tabs count. */
   private known: string | null | undefined;
-  /** The last text, if it could not be written. */
-  private unwritten: string | null = null;
+  /** The last change, if it could not be written. */
+  private unwritten: StoredSession | undefined;
   private renewal: Promise<void> | undefined;
+  private flushing: Promise<void> | undefined;
   /** Counts changes of the session, so that a slow read or write does not undo a later change. */
   private changes = 0;
 
@@ -56,10 +56,11 @@ export class SessionKeeper {
     const stored = parseStored(text, cookies);
     if (stored === undefined) return; // cleared by the browser or the system: what is in memory stays valid
     this.logOutPending = stored === false;
-    if (!stored) return this.forget("other-tab");
-    const credential = credentialOf(stored.access, stored.refresh, stored.user);
-    if (replaces(credential, this.credential)) this.set(credential, stored.user);
-    else this.options.state.update({ user: stored.user });
+    const credential = stored && credentialOf(stored.access, stored.refresh, stored.user);
+    if (credential && !replaces(credential, this.credential)) return this.options.state.update({ user: stored.user });
+    this.unwritten = undefined;
+    if (credential) this.set(credential, stored.user);
+    else this.forget("other-tab");
   }
 
   /** Keep a new session or a new credential, and store it. Resolves when it is stored, or cannot be. */
@@ -73,6 +74,7 @@ export class SessionKeeper {
 
   /** Keep the user of the present session. Ignored if somebody else is signed in by now. */
   async keepUser(user: User): Promise<void> {
+    await this.readStorage(); // another tab may have stored newer tokens, which must stay
     const { credential } = this;
     const isTheirs = credential && (!credential.subject || credential.subject === user.id);
     if (isTheirs) await this.keep(credential, user);
@@ -80,19 +82,15 @@ export class SessionKeeper {
 
   /** Sign out here and in the storage. Does not tell the server. */
   async clear(reason: SignOutReason, logOutPending = false): Promise<void> {
+    if (!this.credential) return;
     this.logOutPending = logOutPending;
     this.forget(reason);
     await this.write(logOutPending ? false : null);
   }
 
-  /** Whether the last change could not be stored. */
-  get isUnwritten(): boolean {
-    return this.unwritten !== null;
-  }
-
-  /** Try again to store what could not be stored. */
-  async flush(): Promise<void> {
-    if (this.unwritten !== null) await this.writeText(this.unwritten);
+  /** Try again to store what could not be stored. Not awaited: a storage that hangs holds no request back. */
+  flush(): void {
+    if (this.unwritten !== undefined) this.flushing ??= this.writeAgain().finally(() => (this.flushing = undefined));
   }
 
   /**
@@ -116,8 +114,8 @@ export class SessionKeeper {
     const before = this.credential;
     const response = await transport.call({ method: "GET", path: "/session/", repeatable: true, init: { credentials: "include" } });
     if (this.credential !== before || this.logOutPending) return; // a log-in or log-out meanwhile
-    if (response.status === 401) return this.credential ? this.clear("session-ended") : this.forget("session-ended");
-    if (!response.ok) throw await apiErrorOf(response, transport.retryAfter(response), false);
+    if (response.status === 401) return this.clear("session-ended");
+    if (!response.ok) throw await transport.errorOf(response);
     const { user } = (await response.json()) as BrowserSession;
     await this.keep(credentialOf("", "", user), user);
   }
@@ -140,14 +138,9 @@ export class SessionKeeper {
   }
 
   /** Return whether the session of the call has ended: it has as well if the server does not know it any more. */
-  private async confirmed(call: Parameters<Transport["call"]>[0]): Promise<boolean> {
-    try {
-      const { ok, status } = await this.options.transport.call(call);
-      return ok || status === 401;
-    } catch (error) {
-      if (error instanceof NetworkError) return false;
-      throw error;
-    }
+  private confirmed(call: Call): Promise<boolean> {
+    const answer = this.options.transport.call(call);
+    return answer.then(({ ok, status }) => ok || status === 401).catch(() => false);
   }
 
   private async replace(used: Credential): Promise<void> {
@@ -167,7 +160,7 @@ export class SessionKeeper {
     });
     if (!response || !(await repeatable())) return; // another tab was faster, or the user logged out or in
     if (response.status === 401) return this.clear("session-ended");
-    if (!response.ok) throw await apiErrorOf(response, transport.retryAfter(response), false);
+    if (!response.ok) throw await transport.errorOf(response);
     const pair = await tokensOf(response);
     const { user } = this.options.state.current;
     await this.keep(credentialOf(pair.access, pair.refresh ?? used.refresh, user), user);
@@ -180,25 +173,30 @@ export class SessionKeeper {
   }
 
   private forget(reason: SignOutReason): void {
-    const wasSignedIn = this.credential !== null;
+    if (!this.credential) return;
     this.changes++;
     this.credential = null;
     this.options.state.update({ status: "signed-out", user: null });
-    if (wasSignedIn) guarded(() => this.options.onSignedOut?.(reason));
+    guarded(() => this.options.onSignedOut?.(reason));
   }
 
-  private write(stored: StoredSession): Promise<void> {
-    return this.writeText(JSON.stringify(stored));
+  private async writeAgain(): Promise<void> {
+    await this.readStorage(); // another tab may have stored newer tokens, which must stay
+    if (this.unwritten !== undefined) await this.write(this.unwritten);
   }
 
-  private async writeText(text: string): Promise<void> {
+  private async write(stored: StoredSession): Promise<void> {
     const { storage, key } = this.options;
+    const text = JSON.stringify(stored);
+    const before = this.known;
     this.known = text;
     const written = await this.access(async () => {
       await storage.set(key, text);
       return true;
     });
-    if (this.known === text) this.unwritten = written ? null : text;
+    if (this.known !== text) return; // replaced meanwhile
+    this.unwritten = written ? undefined : stored;
+    if (!written) this.known = before;
   }
 
   /** Use the storage. Undefined if it fails: the session then lives in memory until it can be written. */

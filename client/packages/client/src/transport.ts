@@ -2,7 +2,7 @@
 
 import type { TokenPair } from "./api-types.js";
 import { type Clock, sleep, withDeadline } from "./clock.js";
-import { ApiError, NetworkError } from "./errors.js";
+import { ApiError, apiErrorOf, NetworkError } from "./errors.js";
 import type { SessionStateHolder } from "./session-state.js";
 
 /** Seconds after which a request of the kit itself counts as lost. */
@@ -37,28 +37,19 @@ export class Transport {
     private readonly state: SessionStateHolder,
   ) {}
 
-  /** Send once. Rejects with a NetworkError if there is no answer, and with the reason of `signal` if it aborted. */
-  async once<A>(start: () => Promise<A>, signal?: AbortSignal | null): Promise<A> {
-    try {
-      const answer = await start();
-      this.state.update({ offline: false });
-      return answer;
-    } catch (error) {
-      if (signal?.aborted) throw error;
-      this.state.update({ offline: true });
-      const reasons = "there is no network, the gateway is down, or its ALLOWED_ORIGINS does not have this page's origin";
-      throw new NetworkError(`No answer from ${this.base.origin}: ${reasons}.`, { cause: error });
-    }
-  }
-
-  /** Send, and send again after a 429 or 503 with Retry-After while the waits add up to `maxWaitSeconds` at most. */
+  /**
+   * Send, and send again after a 429 or 503 with Retry-After while the waits add up to `maxWaitSeconds` at most.
+   *
+   * Rejects with a NetworkError if there is no answer, and with the reason of `signal` if it aborted.
+   */
   async patiently<A extends Answer>(
     start: () => Promise<A>,
     repeatable: Repeatable,
     signal?: AbortSignal | null,
   ): Promise<A> {
     for (let waited = 0; ; ) {
-      const answer = await this.once(start, signal);
+      const answer = await start().catch((error: unknown) => this.fail(error, signal));
+      this.state.update({ offline: false });
       const seconds = this.retryAfter(answer);
       if (!repeatable || seconds === null || waited + seconds > this.maxWaitSeconds) return answer;
       waited += seconds;
@@ -80,6 +71,19 @@ export class Transport {
     return this.patiently(() => withDeadline(this.clock, DEADLINE_SECONDS * 1000, start), repeatable);
   }
 
+  private fail(error: unknown, signal?: AbortSignal | null): never {
+    if (signal?.aborted) throw error;
+    this.state.update({ offline: true });
+    // A browser tells a script no more: it hides the answer to an origin that is not allowed, too.
+    const reasons = "no network, the gateway is down, or ALLOWED_ORIGINS lacks this page's origin";
+    throw new NetworkError(`No answer from ${this.base.origin}: ${reasons}.`, { cause: error });
+  }
+
+  /** Return the error that a response reports. */
+  errorOf(response: Response, signedOut = false): Promise<ApiError> {
+    return apiErrorOf(response, this.retryAfter(response), signedOut);
+  }
+
   /** Return the URL of a path of the gateway. */
   urlOf(path: string): URL {
     return new URL(path, this.base);
@@ -98,7 +102,7 @@ export class Transport {
 /** Return the tokens in a response. Rejects with an ApiError if there are none: a captive portal answers 200, too. */
 export async function tokensOf(response: Response): Promise<TokenPair> {
   const pair = (await response.json().catch(() => null)) as TokenPair | null;
-  if (!pair?.access) throw new ApiError(response.status, "no_tokens", "The answer has no tokens: it is not from the gateway.");
+  if (!pair?.access) throw new ApiError(response.status, "no_tokens", "The answer has no tokens.");
   return pair;
 }
 

@@ -3,6 +3,7 @@
 import type { Json } from "./accounts.js";
 import type { Ticket } from "./api-types.js";
 import { NetworkError } from "./errors.js";
+import type { Transport } from "./transport.js";
 
 /** Options of a WebSocket. */
 export interface WebSocketOptions {
@@ -12,12 +13,12 @@ export interface WebSocketOptions {
 /** Open a WebSocket at `path`. Resolves once it is open; rejects with an ApiError or a NetworkError otherwise. */
 export async function openWebSocket(
   json: Json,
-  urlOf: (path: string) => URL,
+  transport: Transport,
   path: string,
   { protocols }: WebSocketOptions = {},
 ): Promise<WebSocket> {
   const { ticket } = await json<Ticket>("/session/ticket", { method: "POST" });
-  const url = urlOf(path);
+  const url = transport.urlOf(path);
   url.protocol = url.protocol.replace("http", "ws");
   url.searchParams.set("ticket", ticket);
   const socket = new WebSocket(url.href, protocols);

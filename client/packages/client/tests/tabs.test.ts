@@ -4,6 +4,7 @@ import { expect, test, vi } from "vitest";
 
 import { memoryStorage, type SessionStorage } from "../src/index.js";
 import { ANN, BOB, latch, outcomes, setUp, signedIn } from "./support/clients.js";
+import { problem } from "./support/fake-gateway.js";
 
 const REFRESH = "/auth/jwt/refresh/";
 
@@ -131,4 +132,14 @@ test("a refresh that is refused because another tab logged in again takes over t
   release();
   expect((await request).status).toBe(200);
   expect(signOuts).toEqual([]);
+});
+
+test("a tab that reads the user with older tokens does not overwrite newer tokens in the storage", async () => {
+  const { gateway, client, tab, storage } = await signedIn();
+  const newer = await tab();
+  gateway.fail("/api/notes/", problem(401, "token_expired"));
+  await newer.fetch("/api/notes/");
+  const stored = await storage.get("sallyport");
+  await client.users.me();
+  expect(await storage.get("sallyport")).toBe(stored);
 });
