@@ -15,8 +15,10 @@ RUN python -m pip install --require-hashes --only-binary=:all: --requirement req
 COPY contract/ contract/
 COPY chassis/ chassis/
 COPY ${SERVICE}/ ${SERVICE}/
+COPY packages/sallyport-service/src/ .
+# Of the services only resource_service uses sallyport_service.
 # The root file system is read-only at run time, so Python files are compiled now.
-RUN python -m compileall -q . && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin sallyport
+RUN if [ "$SERVICE" != resource_service ]; then rm -r sallyport_service; fi && python -m compileall -q . && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin sallyport
 USER 10001:10001
 EXPOSE 8000
 CMD ["sh", "-c", "exec gunicorn -c python:$SERVICE.gunicorn_conf"]

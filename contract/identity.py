@@ -1,17 +1,16 @@
 """The identity assertion: a JWT in one header that tells a service who is calling.
 
 The gateway signs it for one service, with a secret that only the two share. A service takes everything it knows
-about a caller from the verified claims.
+about a caller from the verified claims; in Python, the package sallyport_service verifies them.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Protocol
 
-from contract.claims import IDENTITY_TYP, InvalidToken, check_registered_claims, text_claim
-from contract.jws import encoded_header, parse_jws, read_claims, sign_payload
-from contract.keys import AssertionSigner, AssertionVerifier
+from contract.claims import IDENTITY_TYP
+from contract.jws import encoded_header, sign_payload
+from contract.keys import AssertionSigner
 
 IDENTITY_HEADER = "X-Identity"
 """The header that carries the assertion."""
@@ -33,22 +32,8 @@ MAX_AGE = 60
 _HEADERS = {name: encoded_header(typ=IDENTITY_TYP, algorithm=name) for name in ("HS256", "EdDSA")}
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """The caller, as the gateway asserts it. `session` is the session id (`sid`)."""
-
-    subject: str
-    session: str
-    email: str
-    roles: tuple[str, ...] = ()
-
-    def has_role(self, role: str) -> bool:
-        """Return whether the caller has `role`."""
-        return role in self.roles
-
-
 class Caller(Protocol):
-    """What an assertion contains about the caller. An Identity is one, and so are the claims of an access token."""
+    """What an assertion contains about the caller. The claims of an access token are one."""
 
     @property
     def subject(self) -> str:
@@ -89,24 +74,3 @@ def _prefix(audience: str, issued_at: int, lifetime: int) -> str:
     expires_at = issued_at + lifetime
     quoted = encode_basestring_ascii(audience)
     return f'{{"ver":{VERSION},"iss":"{ISSUER}","aud":{quoted},"iat":{issued_at},"exp":{expires_at}'
-
-
-def verify(assertion: str, *, verifier: AssertionVerifier, audience: str, now: float) -> Identity:
-    """Return the identity in `assertion`, which must be for the service `audience`.
-
-    `now` is in seconds since the epoch. Raises InvalidToken, also if `iat` is 60 seconds ago or more.
-    """
-    claims = read_claims(parse_jws(assertion), typ=IDENTITY_TYP, algorithm=verifier.algorithm, key=verifier.key)
-    if claims.get("ver") != VERSION:
-        raise InvalidToken("Assertion has an unknown version")
-    check_registered_claims(claims, issuer=ISSUER, audiences={audience}, now=now)
-    # Without leeway, because none is needed: the gateway sends an assertion for at most 30 s
-    # (gateway/pipeline/identity_headers.py), and 30 s and 10 s of clock skew are below 60 s.
-    if now >= claims["iat"] + MAX_AGE:
-        raise InvalidToken("Assertion is too old")
-    return Identity(
-        subject=text_claim(claims, "sub"),
-        session=text_claim(claims, "sid"),
-        email=text_claim(claims, "email"),
-        roles=tuple(text_claim(claims, "roles", may_be_empty=True).split()),
-    )

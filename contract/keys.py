@@ -6,10 +6,10 @@ The kind of key determines the algorithm, so that a public key is never used as 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 MIN_SECRET_LENGTH = 32
 """Bytes. RFC 7518 3.2: an HMAC key is at least as long as the output of its hash, 32 bytes for SHA-256."""
@@ -25,14 +25,6 @@ class AssertionSigner:
 
     algorithm: str
     sign: Callable[[bytes], bytes]
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class AssertionVerifier:
-    """The service's key, which verifies what the gateway signed."""
-
-    algorithm: str
-    key: bytes | Ed25519PublicKey
 
 
 def assertion_signer(secret: str) -> AssertionSigner:
@@ -58,19 +50,6 @@ def _hmac_signer(secret: bytes) -> Callable[[bytes], bytes]:
         return mac.finalize()
 
     return sign
-
-
-def assertion_verifier(secret: str) -> AssertionVerifier:
-    """Return the verifier for `secret`: at least 32 bytes of text, or an Ed25519 public PEM. Raises UnusableKey."""
-    if not _is_pem(secret):
-        return AssertionVerifier("HS256", _shared_secret(secret))
-    try:
-        key = load_pem_public_key(secret.encode())
-    except (ValueError, TypeError) as error:
-        raise UnusableKey("is not a readable public key") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise UnusableKey("is not an Ed25519 public key")
-    return AssertionVerifier("EdDSA", key)
 
 
 def check_secret(secret: str) -> None:

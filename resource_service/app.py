@@ -4,6 +4,7 @@ import os
 import time
 from pathlib import Path
 
+import structlog
 from flask import Flask, Response
 from sqlalchemy import select
 
@@ -15,12 +16,15 @@ from chassis.sql.engine import engine_options, prepare_engine
 from chassis.startup import settings_or_exit
 from resource_service.database import db
 from resource_service.errors import install_error_handlers
-from resource_service.identity import IdentityCheck, install_identity
 from resource_service.notes.database_models import Note
 from resource_service.notes.endpoints import note_endpoints
 from resource_service.notes.events import NoteStreams, note_events
 from resource_service.settings import ResourceSettings
 from resource_service.whoami import whoami_endpoint
+from sallyport_service import IdentityVerifier
+from sallyport_service.flask import install_identity
+
+_log = structlog.get_logger("identity")
 
 MAX_BODY = 1024 * 1024
 """Bytes. A request with a longer body is answered 413."""
@@ -51,7 +55,7 @@ def create_app(settings: ResourceSettings | None = None, *, clock: Clock = time.
     install_request_context(app)
     install_problem_details(app)
     install_error_handlers(app)
-    install_identity(app, IdentityCheck(settings.verifier, settings.identity_audience, clock))
+    install_identity(app, _identity_verifier(settings, clock))
     _install_database(app)
     app.register_blueprint(health_blueprint({"database": _check_database}))
     app.register_blueprint(note_endpoints)
@@ -59,6 +63,15 @@ def create_app(settings: ResourceSettings | None = None, *, clock: Clock = time.
     app.register_blueprint(whoami_endpoint)
     app.after_request(_set_no_store)
     return app
+
+
+def _identity_verifier(settings: ResourceSettings, clock: Clock) -> IdentityVerifier:
+    return IdentityVerifier(
+        settings.identity_secret.get_secret_value(),
+        settings.identity_audience,
+        clock=clock,
+        on_rejected=lambda reason: _log.warning("identity_rejected", reason=reason),
+    )
 
 
 def _install_database(app: Flask) -> None:

@@ -6,14 +6,11 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from chassis.settings import Settings
 from chassis.sql.engine import database_url
-from contract.keys import AssertionVerifier, UnusableKey, assertion_verifier
+from sallyport_service.keys import verification_key
 
 
 def _check_key(secret: SecretStr) -> SecretStr:
-    try:
-        assertion_verifier(secret.get_secret_value())
-    except UnusableKey as error:
-        raise ValueError(str(error)) from error
+    verification_key(secret.get_secret_value())  # raises UnusableKey, which is a ValueError
     return secret
 
 
@@ -39,11 +36,6 @@ class ResourceSettings(Settings):
     def threads(self) -> int:
         """Number of threads in one process. Each can hold a database connection."""
         return self.resource_threads + self.resource_streams
-
-    @property
-    def verifier(self) -> AssertionVerifier:
-        """The key that verifies the gateway's assertions: the shared secret, or an Ed25519 public key."""
-        return assertion_verifier(self.identity_secret.get_secret_value())
 
 
 class ServingSettings(Settings):

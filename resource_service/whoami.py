@@ -3,8 +3,8 @@
 from flask import Blueprint, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from resource_service.identity import current_identity, identity_required
 from resource_service.json_bodies import json_response
+from sallyport_service.flask import current_identity, identity_required
 
 whoami_endpoint = Blueprint("whoami", __name__)
 

@@ -13,7 +13,6 @@ from flask import Blueprint, Response, current_app, request, url_for
 from chassis.clock import Clock
 from contract.problems import Refused
 from resource_service.database import db
-from resource_service.identity import current_identity, identity_required, require_roles
 from resource_service.json_bodies import json_response, read_body, to_json
 from resource_service.notes.api_models import (
     ALL_OWNERS,
@@ -35,6 +34,7 @@ from resource_service.notes.store import (
     newest_notes,
     remove_note,
 )
+from sallyport_service.flask import current_identity, identity_required, require_roles
 
 STAFF = "staff"
 """The role whose users may read the notes of every owner."""

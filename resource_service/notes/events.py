@@ -24,10 +24,10 @@ from pydantic import BaseModel
 
 from contract.problems import Refused, jittered_retry_after
 from resource_service.database import db
-from resource_service.identity import current_identity, identity_required
 from resource_service.json_bodies import to_json
 from resource_service.notes.api_models import DeletedNote, NoteResponse
 from resource_service.notes.changes import DELETED, Change, changes_after, newest_number
+from sallyport_service.flask import current_identity, identity_required
 
 POLL_SECONDS = 1.0
 """Seconds between two reads of the database by one stream."""

@@ -12,7 +12,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from contract.keys import UnusableKey, assertion_signer, assertion_verifier, check_secret
+from contract.keys import UnusableKey, assertion_signer, check_secret
+from sallyport_service.keys import UnusableKey as UnusableVerificationKey
+from sallyport_service.keys import verification_key
 
 WEAK = [
     "",
@@ -50,8 +52,8 @@ RSA = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
 
 @pytest.mark.parametrize("secret", WEAK)
 def test_a_weak_secret_is_rejected_without_showing_it(secret: str) -> None:
-    for use in (check_secret, assertion_signer, assertion_verifier):
-        with pytest.raises(UnusableKey) as error:
+    for use in (check_secret, assertion_signer, verification_key):
+        with pytest.raises((UnusableKey, UnusableVerificationKey)) as error:
             use(secret)
         assert len(secret) < 8 or secret not in str(error.value)
 
@@ -93,15 +95,15 @@ def test_a_pem_of_another_kind_is_rejected_as_signing_key(pem: str) -> None:
 )
 def test_a_pem_of_another_kind_is_rejected_as_verification_key(pem: str) -> None:
     """Not even the gateway's private key, with which a service could sign assertions itself."""
-    with pytest.raises(UnusableKey):
-        assertion_verifier(pem)
+    with pytest.raises(UnusableVerificationKey):
+        verification_key(pem)
 
 
 def test_the_kind_of_key_determines_the_algorithm() -> None:
     assert assertion_signer(private_pem(ED25519)).algorithm == "EdDSA"
-    assert assertion_verifier(f"\n  {public_pem(ED25519)}").algorithm == "EdDSA"
+    assert verification_key(f"\n  {public_pem(ED25519)}").algorithm == "EdDSA"
 
 
 def test_repr_does_not_show_the_key() -> None:
     secret = secrets.token_urlsafe(32)
-    assert secret not in repr(assertion_signer(secret)) + repr(assertion_verifier(secret))
+    assert secret not in repr(assertion_signer(secret)) + repr(verification_key(secret))

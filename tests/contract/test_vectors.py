@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 
 from contract.claims import AccessClaims, read_access_claims
-from contract.identity import IDENTITY_HEADER, UNSIGNED_HEADERS, Identity, sign, verify
-from contract.keys import assertion_signer, assertion_verifier
+from contract.identity import IDENTITY_HEADER, UNSIGNED_HEADERS, sign
+from contract.keys import assertion_signer
 from contract.peer_token import PEER_HEADER, sign_peer, verify_peer
 from contract.problems import PROBLEMS, Refused
 from contract.revocation import EPOCH, STREAM, Revocation, read_revocation
+from sallyport_service import Identity
+from sallyport_service.assertion import verify
+from sallyport_service.keys import verification_key
 from tests.clocks import MovableClock
 from tests.contract.recorded import recorded
 from tests.gateway.tokens.verifier_harness import Publisher, VerifierHarness
@@ -37,8 +40,8 @@ def identity_of(vector: dict[str, str | list[str]]) -> Identity:
 
 @pytest.mark.parametrize("vector", ASSERTIONS["assertions"])
 def test_a_recorded_assertion_is_accepted(vector: dict[str, object]) -> None:
-    verifier = assertion_verifier(ASSERTIONS["keys"][vector["algorithm"]]["verifier"])
-    found = verify(str(vector["assertion"]), verifier=verifier, audience="notes", now=ASSERTIONS["now"])
+    key = verification_key(ASSERTIONS["keys"][vector["algorithm"]]["verifier"])
+    found = verify(str(vector["assertion"]), key=key, audience="notes", now=ASSERTIONS["now"])
     assert found == identity_of(vector["identity"])  # type: ignore[arg-type]
 
 

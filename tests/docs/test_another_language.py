@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from contract.claims import InvalidToken
-from contract.identity import Identity, sign, verify
-from contract.keys import assertion_signer, assertion_verifier
+from contract.identity import sign
+from contract.keys import assertion_signer
+from sallyport_service import Identity
+from sallyport_service.assertion import InvalidAssertion, verify
+from sallyport_service.keys import verification_key
 
 PAGE = (Path(__file__).parents[2] / "docs" / "another-language.md").read_text(encoding="utf-8")
 PACKAGES = Path(__file__).parent / "another_language"
@@ -130,8 +132,8 @@ def results_of(command: list[str], folder: Path, presented: dict[str, str]) -> d
 def subject_of(assertion: str) -> str | None:
     """Return the subject that the project's own verifier reads; None for an invalid assertion."""
     try:
-        return verify(assertion, verifier=assertion_verifier(SECRET), audience="reports", now=time.time()).subject
-    except InvalidToken:
+        return verify(assertion, key=verification_key(SECRET), audience="reports", now=time.time()).subject
+    except InvalidAssertion:
         return None
 
 

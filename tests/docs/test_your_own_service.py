@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from contract.identity import Identity, sign
+from contract.identity import sign
 from contract.keys import assertion_signer
 from gateway.routing.loader import parse_routes
 from gateway.routing.routes import Upstream
+from sallyport_service import Identity
 from tests.docs.code_blocks import code_block
 
 PAGE = "docs/your-own-service.md"
@@ -24,6 +25,8 @@ def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Upstream:
     secrets = tmp_path / ".data"
     secrets.mkdir()
     (secrets / "reports.secret").write_text(f"{SECRET}\n")
+    monkeypatch.setenv("IDENTITY_SECRET_FILE", ".data/reports.secret")
+    monkeypatch.setenv("IDENTITY_AUDIENCE", "reports")
     routes = parse_routes(code_block(PAGE, "toml"), environ={}, data_dir=secrets)
     found = routes.match(b"/reports/")
     assert found is not None

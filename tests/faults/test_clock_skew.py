@@ -5,8 +5,8 @@ import time
 import pytest
 
 from contract import identity
-from contract.identity import Identity
 from contract.keys import assertion_signer
+from sallyport_service import Identity
 from tests.faults.support.figures import AddFigure
 from tests.faults.support.polling import wait_until
 from tests.faults.support.running_system import RunningSystem

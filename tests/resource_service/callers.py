@@ -6,8 +6,9 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from contract.identity import IDENTITY_HEADER, Identity, sign
+from contract.identity import IDENTITY_HEADER, sign
 from contract.keys import assertion_signer
+from sallyport_service import Identity
 from tests.clocks import MovableClock
 
 SECRET = "Jq0w3m8ZsXcV5bN7kLpTfGh2RyUeDiOaWq1s9d4f6g8h0j2k3l5z7x1c9v2b4n6m"

@@ -12,11 +12,11 @@ from flask import Flask
 from flask_migrate import downgrade, upgrade
 
 from chassis.settings import load
-from contract.identity import Identity
 from resource_service.__main__ import install_migrations
 from resource_service.app import create_app
 from resource_service.database import db
 from resource_service.settings import ResourceSettings
+from sallyport_service import Identity
 from tests.clocks import MovableClock
 from tests.resource_service.callers import SECRET, Caller
 from tests.resource_service.conftest import settings_for

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from contract.identity import Identity, sign
+from contract.identity import sign
 from contract.keys import assertion_signer
+from sallyport_service import Identity
 from tests.resource_service.callers import AUDIENCE, SECRET
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "python:resource_service.gunicorn_conf"]

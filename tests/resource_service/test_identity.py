@@ -13,14 +13,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from flask import Flask
 from flask.testing import FlaskClient
 
-from chassis.problem_details import install_problem_details
 from chassis.settings import load
 from contract.claims import ACCESS_TYP, IDENTITY_TYP, REFRESH_TYP
-from contract.identity import ISSUER, VERSION, Identity, sign
-from contract.keys import assertion_signer, assertion_verifier
+from contract.identity import ISSUER, VERSION, sign
+from contract.keys import assertion_signer
 from resource_service.app import create_app
-from resource_service.identity import IdentityCheck, current_identity, install_identity, roles_required
 from resource_service.settings import ResourceSettings
+from sallyport_service import Identity
 from tests.clocks import MovableClock
 from tests.resource_service.callers import AUDIENCE, SECRET, Caller
 
@@ -196,28 +195,6 @@ def test_every_endpoint_except_health_needs_an_identity(app: Flask, client: Flas
             assert response.status_code == 401, f"{method} {path}"
 
 
-def test_a_view_can_require_roles(clock: MovableClock) -> None:
-    app = _app_that_requires_two_roles(clock)
-
-    def status(*roles: str) -> int:
-        identity = Identity("ada-id", "ada-session", "ada@example.org", roles)
-        signer = assertion_signer(SECRET)
-        assertion = sign(identity, signer=signer, audience="reports", now=clock())
-        return app.test_client().get("/reports", headers={"X-Identity": assertion}).status_code
-
-    assert status("staff", "auditor") == 200
-    assert status("staff") == status("auditor") == status("staff-auditor") == status() == 403
-    assert app.test_client().get("/reports").status_code == 401
-
-
-def test_the_first_missing_role_is_named_with_a_challenge(clock: MovableClock) -> None:
-    app = _app_that_requires_two_roles(clock)
-    assertion = sign(ADA, signer=assertion_signer(SECRET), audience="reports", now=clock())
-    response = app.test_client().get("/reports", headers={"X-Identity": assertion})
-    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api", error="insufficient_scope"'
-    assert response.get_json()["detail"] == "This needs the role 'staff'."
-
-
 class TestWithAPublicKey:
     """The service has an Ed25519 public key, so it cannot sign assertions itself."""
 
@@ -248,20 +225,6 @@ class TestWithAPublicKey:
     def test_another_keys_signature_is_refused(self, client: FlaskClient) -> None:
         assertion = make_assertion(key=Ed25519PrivateKey.generate(), algorithm="EdDSA")
         assert client.get("/api/whoami", headers={"X-Identity": assertion}).status_code == 401
-
-
-def _app_that_requires_two_roles(clock: MovableClock) -> Flask:
-    """Return another service, whose view requires the roles staff and auditor."""
-    app = Flask(__name__)
-    install_problem_details(app)
-    install_identity(app, IdentityCheck(assertion_verifier(SECRET), "reports", clock))
-
-    @app.get("/reports")
-    @roles_required("staff", "auditor")
-    def reports() -> str:
-        return current_identity().subject
-
-    return app
 
 
 def _hs256_with(key: bytes) -> str:

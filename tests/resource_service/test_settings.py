@@ -40,7 +40,7 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "notes.secret"
     file.write_text(f"{SECRET}\n")
     settings = load(ResourceSettings, {"DATABASE_URL": VALID["DATABASE_URL"], "IDENTITY_SECRET_FILE": str(file)})
-    assert settings.verifier.key == SECRET.encode()
+    assert settings.identity_secret.get_secret_value() == SECRET
 
 
 def test_the_settings_show_no_secret() -> None:

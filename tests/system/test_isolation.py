@@ -24,11 +24,14 @@ pytestmark = pytest.mark.skipif(
 )
 
 MODULES_OF_OTHERS = {
-    "gateway": ("flask_sqlalchemy", "nacl", "auth_service", "resource_service", "stack"),
-    "auth_service": ("uvicorn", "httptools", "gateway", "resource_service", "stack"),
+    "gateway": ("flask_sqlalchemy", "nacl", "auth_service", "resource_service", "sallyport_service", "stack"),
+    "auth_service": ("uvicorn", "httptools", "gateway", "resource_service", "sallyport_service", "stack"),
     "resource_service": ("flask_jwt_extended", "redis", "nacl", "gateway", "auth_service", "stack"),
 }
 """Modules that the image of a service must not contain, by service."""
+
+USED_PACKAGES = {"resource_service": ("sallyport_service",)}
+"""What users can install from packages/, and a service uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def isolated(request: pytest.FixtureRequest) -> Iterator[Isolated]:
     # In /tmp, because a socket's path must be short.
     with tempfile.TemporaryDirectory(prefix="isolated-", dir="/tmp") as folder_name:
         folder = Path(folder_name)
-        for package in ("contract", "chassis", name):
+        for package in ("contract", "chassis", name, *USED_PACKAGES.get(name, ())):
             shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
         _install(folder / "venv", ROOT / "requirements" / f"{name}.txt")
         make_secrets(folder, SECRETS)

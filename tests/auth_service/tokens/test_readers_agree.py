@@ -14,16 +14,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
-from contract.identity import Identity, sign
+from contract.identity import sign
 from contract.jws import sign_payload
-from contract.keys import assertion_signer, assertion_verifier
+from contract.keys import assertion_signer
 from contract.problems import Refused
 from gateway.pipeline.credentials import bearer_token
 from gateway.suspendable import run
 from gateway.tokens.revocations import Revocations
 from gateway.tokens.verification_keys import VerificationKeys
 from gateway.tokens.verifier import TokenVerifier
-from resource_service.identity import IdentityCheck, current_identity, install_identity
+from sallyport_service import Identity, IdentityVerifier
+from sallyport_service.flask import current_identity, install_identity
 from tests.auth_service.forge import Forge, claims_of, header_of
 from tests.auth_service.world import Person
 from tests.clocks import MovableClock
@@ -119,15 +120,11 @@ def at_the_auth_service(client: FlaskClient) -> Callable[[str], str]:
 def at_a_resource_service(clock: MovableClock) -> Callable[[str], str]:
     """Return a function that returns how a service behind the gateway reads an assertion."""
     app = Flask(__name__)
-    install_identity(app, IdentityCheck(assertion_verifier(SECRET), "notes", clock))
+    install_identity(app, IdentityVerifier(SECRET, "notes", clock=clock))
 
     @app.get("/")
     def who() -> str:
         return current_identity().subject
-
-    @app.errorhandler(Refused)
-    def refuse(refused: Refused) -> tuple[str, int]:
-        return refused.code, refused.status
 
     def read(assertion: str) -> str:
         answer = app.test_client().get("/", environ_overrides={"HTTP_X_IDENTITY": assertion})

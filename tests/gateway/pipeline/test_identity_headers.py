@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.claims import InvalidToken
-from contract.identity import Identity, verify
 from contract.jws import read_unverified
-from contract.keys import assertion_signer, assertion_verifier
+from contract.keys import assertion_signer
 from gateway.pipeline.identity_headers import MAX_AGE_SECONDS, IdentityHeaders
 from gateway.routing.routes import Claim, Upstream
+from sallyport_service import Identity
+from sallyport_service.assertion import InvalidAssertion, verify
+from sallyport_service.keys import verification_key
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import IDENTITY_SECRET, read_claims
 
@@ -34,7 +35,7 @@ def fields(lines: bytes) -> dict[str, str]:
 
 
 def identity_in(lines: bytes, now: float, secret: str = IDENTITY_SECRET, audience: str = "notes") -> Identity:
-    return verify(fields(lines)["X-Identity"], verifier=assertion_verifier(secret), audience=audience, now=now)
+    return verify(fields(lines)["X-Identity"], key=verification_key(secret), audience=audience, now=now)
 
 
 def test_the_assertion_and_the_plain_headers_name_the_subject(clock: MovableClock) -> None:
@@ -59,7 +60,7 @@ def test_each_service_gets_an_assertion_of_its_own(clock: MovableClock) -> None:
         (for_notes, IDENTITY_SECRET, "mail"),
         (for_mail, IDENTITY_SECRET, "notes"),
     ):
-        with pytest.raises(InvalidToken):
+        with pytest.raises(InvalidAssertion):
             identity_in(lines, clock(), secret, audience)
 
 

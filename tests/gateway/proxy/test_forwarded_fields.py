@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from contract.identity import IDENTITY_HEADER, verify
-from contract.keys import assertion_verifier
+from contract.identity import IDENTITY_HEADER
+from sallyport_service.assertion import verify
+from sallyport_service.keys import verification_key
 from tests.gateway.access_tokens import IDENTITY_SECRET
 from tests.gateway.proxy.gateway_fields import GATEWAY_FIELDS, IDENTITY_FIELDS
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
@@ -113,7 +114,7 @@ def test_spoofed_fields_are_replaced(
     assert forwarded(upstream) == []
     request = upstream.last
     assertion = request.get(IDENTITY_HEADER) or ""
-    identity = verify(assertion, verifier=assertion_verifier(IDENTITY_SECRET), audience="notes", now=time.time())
+    identity = verify(assertion, key=verification_key(IDENTITY_SECRET), audience="notes", now=time.time())
     assert (identity.subject, identity.session, identity.roles) == ("ada-id", "ada-session", ("user", "staff"))
     assert request.get("x-user-id") == "ada-id"
     assert request.get("x-forwarded-for") == "127.0.0.1"

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from contract.identity import verify
-from contract.keys import assertion_verifier
+from sallyport_service.assertion import verify
+from sallyport_service.keys import verification_key
 from tests.gateway.access_tokens import IDENTITY_SECRET, SigningKey, access_claims
 from tests.gateway.browser import send, send_concurrently
 from tests.gateway.conftest import MakeApp
@@ -45,8 +45,8 @@ def test_an_expired_token_is_refreshed_and_the_request_forwarded(
     assert upstream.last.get("x-refresh-token") is None
     assert upstream.last.get("authorization") is None
     assertion = upstream.last.get("x-identity") or ""
-    verifier = assertion_verifier(IDENTITY_SECRET)
-    assert verify(assertion, verifier=verifier, audience="notes", now=time.time()).subject == "ada-id"
+    key = verification_key(IDENTITY_SECRET)
+    assert verify(assertion, key=key, audience="notes", now=time.time()).subject == "ada-id"
     again = send(gateway, "GET /api/x", f"Authorization: Bearer {answer.get('x-access-token')}")
     assert again.status == 200
     assert again.get("x-access-token") is None

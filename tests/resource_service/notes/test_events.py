@@ -15,13 +15,13 @@ from flask_migrate import upgrade
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from contract.identity import Identity
 from resource_service.__main__ import install_migrations
 from resource_service.app import create_app
 from resource_service.database import db
 from resource_service.notes.changes import changes_after
 from resource_service.notes.database_models import NoteChange
 from resource_service.notes.events import NoteStreams
+from sallyport_service import Identity
 from tests.clocks import MovableClock
 from tests.postgres import find_program, running_postgres
 from tests.resource_service.callers import Caller

@@ -13,8 +13,9 @@ from flask import Flask, redirect, request, session
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
-from contract.identity import IDENTITY_HEADER, verify
-from contract.keys import assertion_verifier
+from contract.identity import IDENTITY_HEADER
+from sallyport_service.assertion import verify
+from sallyport_service.keys import verification_key
 from tests.ports import free_port
 
 ROUTES = """
@@ -50,12 +51,12 @@ def create_app(identity_secret: str) -> Flask:
     """Return an app that stores a draft in its own session, and shows what it receives."""
     app = Flask(__name__, static_folder=None)
     app.secret_key = secrets.token_hex(32)
-    verifier = assertion_verifier(identity_secret)
+    key = verification_key(identity_secret)
 
     @app.get("/d/<name>")
     def show(name: str) -> dict[str, object]:
         assertion = request.headers[IDENTITY_HEADER]
-        identity = verify(assertion, verifier=verifier, audience="app", now=time.time())
+        identity = verify(assertion, key=key, audience="app", now=time.time())
         session["visits"] = session.get("visits", 0) + 1
         return {
             "name": name,

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from contract.identity import IDENTITY_HEADER, UNSIGNED_HEADERS, verify
-from contract.keys import assertion_verifier
+from contract.identity import IDENTITY_HEADER, UNSIGNED_HEADERS
 from gateway.http.request import Request
 from gateway.observability.access_log import AccessLog
 from gateway.pipeline.forward_auth import logged_request, original_request
+from sallyport_service.assertion import verify
+from sallyport_service.keys import verification_key
 from tests.gateway.access_tokens import IDENTITY_SECRET, SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawResponse
@@ -81,8 +82,8 @@ def test_an_admitted_request_gets_the_identity_for_its_service(
         forward_auth_gateway, "POST", "/api/notes?q=%2F", f"Authorization: Bearer {token}", "X-Identity: forged"
     )
     assert (answer.status, answer.body, answer.get("cache-control")) == (200, b"", "no-store")
-    verifier = assertion_verifier(IDENTITY_SECRET)
-    identity = verify(answer.get("x-identity") or "", verifier=verifier, audience="notes", now=time.time())
+    key = verification_key(IDENTITY_SECRET)
+    identity = verify(answer.get("x-identity") or "", key=key, audience="notes", now=time.time())
     assert (identity.subject, identity.session, identity.roles) == ("ada-id", "ada-session", ("user", "staff"))
     assert [answer.get(name) for name in IDENTITY_FIELDS[1:]] == [
         "ada-id",

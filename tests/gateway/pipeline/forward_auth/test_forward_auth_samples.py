@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from contract.identity import IDENTITY_HEADER, UNSIGNED_HEADERS, verify
-from contract.keys import assertion_verifier
+from contract.identity import IDENTITY_HEADER, UNSIGNED_HEADERS
+from sallyport_service.assertion import verify
+from sallyport_service.keys import verification_key
 from tests.gateway.access_tokens import IDENTITY_SECRET, SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
 from tests.gateway.pipeline.forward_auth.sample_proxies import PROXIES, SampleProxy
@@ -61,8 +62,8 @@ def test_the_service_gets_the_verified_identity_and_no_spoofed_one(
     assert (answer.status, answer.body, answer.get("x-identity")) == (200, b"done", None)
     request = upstream.last
     assert (request.request_line, request.body) == ("POST /api/a%20b?q=%2F HTTP/1.1", b"a note")
-    verifier = assertion_verifier(IDENTITY_SECRET)
-    identity = verify(request.get("x-identity") or "", verifier=verifier, audience="notes", now=time.time())
+    key = verification_key(IDENTITY_SECRET)
+    identity = verify(request.get("x-identity") or "", key=key, audience="notes", now=time.time())
     assert (identity.subject, identity.roles) == ("ada-id", ("user", "staff"))
     assert [request.get(name) for name in IDENTITY_FIELDS[1:]] == [
         "ada-id",

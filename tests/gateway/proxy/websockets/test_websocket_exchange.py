@@ -2,8 +2,8 @@
 
 import pytest
 
-from contract.identity import verify
-from contract.keys import assertion_verifier
+from sallyport_service.assertion import verify
+from sallyport_service.keys import verification_key
 from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import IDENTITY_SECRET, SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
@@ -26,7 +26,7 @@ def test_the_service_gets_the_identity_and_no_token(
     assert request is not None
     identity = verify(
         request.headers["x-identity"],
-        verifier=assertion_verifier(IDENTITY_SECRET),
+        key=verification_key(IDENTITY_SECRET),
         audience="notes",
         now=shifted_clock(),
     )
