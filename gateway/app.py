@@ -6,10 +6,8 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 
 from a2wsgi import WSGIMiddleware
-from flask import Blueprint
 
 from chassis.clock import Clock
 from chassis.startup import settings_or_exit
@@ -17,10 +15,8 @@ from gateway.auth_service_address import auth_address
 from gateway.browser_sessions.page_sessions import PageSessions, SessionCookieValues
 from gateway.browser_sessions.sessions import BrowserSessions
 from gateway.browser_sessions.tickets import Tickets
-from gateway.development.expired_token import ExpiringCredentialForwarding, expiring_authenticators
-from gateway.development.fault_endpoints import FaultEndpoints
+from gateway.development.development import Development
 from gateway.development.fault_switch import FaultSwitch
-from gateway.development.faulty_dispatcher import FaultyDispatcher
 from gateway.endpoints.app_files import APP_PATH, app_files
 from gateway.endpoints.flask_app import create_gateway_endpoints, endpoint_paths, internal_endpoints
 from gateway.endpoints.session import SessionEndpoints
@@ -179,6 +175,9 @@ def create_app(
     settings = settings or settings_or_exit(GatewaySettings, environ)
     redis_url, peer_secret = settings.redis_url.get_secret_value(), settings.peer_secret.get_secret_value()
 
+    # In development, some parts are replaced. Otherwise nothing of gateway/development is in the path of a request.
+    development = Development(settings, fault_switch or FaultSwitch(clock), clock) if settings.development else None
+
     # Routes
     file, data_dir = settings.gateway_routes, settings.data_dir
     routes = routes or ActiveRoutes(
@@ -219,18 +218,19 @@ def create_app(
     # Credentials: browser sessions, tickets and refresh tokens
     sessions = BrowserSessions(auth.post, clock, settings.verified_tokens)
     cookie = SessionCookie(settings.session_cookie_secure)
-    tickets = Tickets(ticket_redis(redis_url), peer_secret, clock)
+    endpoints_redis = ticket_redis(redis_url)
+    tickets = Tickets(endpoints_redis, peer_secret, clock)
     session_cookie = SessionCookieAuthenticator(
         token_verifier, sessions, clear_cookie=cookie.clearing, allowed_origins=settings.origins
     )
     refresher = TokenRefresher(auth.post)
-    registry = partial(expiring_authenticators, sessions=sessions) if settings.development else authenticators
+    registry = development.authenticators(sessions) if development else authenticators
     authentication = AuthenticateStage(
         registry(token_verifier, refresher, session_cookie, tickets, clock),
         token_verifier,
         registry(token_verifier, refresher, session_cookie.accepting_forms(), tickets, clock),
     )
-    credential_forwarding = ExpiringCredentialForwarding if settings.development else CredentialForwarding
+    credential_forwarding = development.credential_forwarding if development else CredentialForwarding
 
     # Pipeline
     counters = SharedCounters(rate_limit_redis(redis_url), clock, metrics.set_rate_limits_local)
@@ -262,20 +262,18 @@ def create_app(
     streams = OpenStreams(token_verifier.confirm, session_cookie.renew, clock, settings.gateway_streams)
     resolvers = upstreams.resolvers(resolve, auth_balancer)
 
-    # Development: faults. Without it, nothing of gateway/development is in the path of a request.
-    development_endpoints: list[Blueprint] = []
-    new_dispatcher: Callable[..., Dispatcher] = Dispatcher
-    if settings.development:
-        fault_switch = fault_switch or FaultSwitch(clock)
-        new_dispatcher = partial(FaultyDispatcher, fault_switch=fault_switch)
-        development_endpoints.append(FaultEndpoints(fault_switch, clock).blueprint())
-
     # The gateway's own endpoints
     app = app_files(settings.app_dir, table)
     bridge = LoopBridge()
     graceful_shutdown = GracefulShutdown()
+    checks = {"graceful_shutdown": graceful_shutdown.check, "signing keys": keys.check, "revocations": feed.check}
+    development_endpoints = (
+        development.blueprints(checks, table, upstreams, app, endpoints_redis.ping, bridge.wait_for)
+        if development
+        else ()
+    )
     flask_app = create_gateway_endpoints(
-        {"graceful_shutdown": graceful_shutdown.check, "signing keys": keys.check, "revocations": feed.check},
+        checks,
         internal_endpoints(metrics),
         SessionEndpoints(sessions, session_cookie, cookie, settings.origins, clock, bridge.wait_for).blueprint(),
         ticket_endpoints(authentication, cookie.name, tickets, bridge.wait_for),
@@ -284,7 +282,7 @@ def create_app(
     )
 
     # Dispatcher
-    dispatcher = new_dispatcher(
+    dispatcher = (development.dispatcher if development else Dispatcher)(
         pipeline,
         upstreams,
         streams,

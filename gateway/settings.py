@@ -130,7 +130,7 @@ class GatewaySettings(RoutesSettings):
     public_url: str = ""
     """The URL of the gateway for clients, which the auth service uses. Here it only restricts DEVELOPMENT."""
     development: Annotated[bool, AfterValidator(_not_in_production)] = False
-    """Serves what developers of clients use: faults for clients under test (gateway/development/)."""
+    """Serves what developers of clients use: the first page, and faults for clients under test."""
     app_dir: Annotated[Path | None, AfterValidator(_has_index)] = None
     """The folder with the built files of a single-page app, which is served at /app/; unset: none is served."""
     gateway_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "sallyport"

@@ -189,6 +189,8 @@ async def _start_all(plan: Plan, supervisor: Supervisor, console: Console) -> No
         for name in ("auth", "resource", "gateway"):
             await wait_for_readiness(name, partial(http_problem, settings.address_of(name), "/readyz"), READY_TIMEOUT)
     console.write_message(f"Sallyport is ready on {settings.gateway.url}; Ctrl-C stops it")
+    if plan.serves_first_page:
+        console.write_message(f"a page to look at first: {settings.gateway.url}/development/")
     if isinstance(settings.gateway, Port):
         console.write_message("a tour to paste into another terminal:")
         console.write(make_tour(settings.gateway.url, settings.grace).encode())

@@ -52,6 +52,11 @@ class Plan:
     gateway: Command
 
     @property
+    def serves_first_page(self) -> bool:
+        """Return whether the gateway serves the first page for developers."""
+        return _is_on(self.gateway.environ.get("DEVELOPMENT", "off")) and isinstance(self.settings.gateway, Port)
+
+    @property
     def redis_socket(self) -> Path:
         """Return the socket of the embedded Redis."""
         return _redis_socket(self.settings)
@@ -157,7 +162,11 @@ def _defaults(settings: Settings) -> dict[str, str]:
 
 
 def _is_development(settings: Settings, defaults: Mapping[str, str]) -> bool:
-    return settings.given.get("DEVELOPMENT", defaults.get("DEVELOPMENT")) == "on"
+    return _is_on(settings.given.get("DEVELOPMENT", defaults.get("DEVELOPMENT", "off")))
+
+
+def _is_on(switch: str) -> bool:
+    return switch.lower() in ("on", "true", "yes", "1")
 
 
 def _stores(settings: Settings, name: str) -> dict[str, str]:

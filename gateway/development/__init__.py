@@ -1,1 +1,1 @@
-"""Development only (DEVELOPMENT=on): faults for clients under test."""
+"""Development only (DEVELOPMENT=on): the first page, and faults for clients under test."""

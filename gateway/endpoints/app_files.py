@@ -88,6 +88,11 @@ class AppFiles:
         blueprint.add_url_rule(f"{APP_PATH}<path:name>", view_func=self.show, methods=["GET"])
         return blueprint
 
+    @property
+    def is_built(self) -> bool:
+        """Return whether there is an app."""
+        return self._find(_INDEX) is not None
+
     def show(self, name: str) -> Response:
         """Return the file `name`, or index.html for a page of the app. Raises Refused(404)."""
         if not request.path.startswith(APP_PATH):  # relative URLs in index.html need the slash

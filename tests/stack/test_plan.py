@@ -96,6 +96,8 @@ def test_development_is_on_for_a_gateway_that_only_this_machine_can_reach(plan: 
     assert development_of(plan()) == "on"
     assert development_of(plan(GATEWAY_BIND="127.0.0.1:9000")) == "on"
     assert development_of(plan(DEVELOPMENT="off")) == "off"
+    assert plan().serves_first_page
+    assert not plan(DEVELOPMENT="off").serves_first_page
 
 
 @pytest.mark.parametrize("changed", [{"GATEWAY_BIND": "0.0.0.0:8000"}, {"PUBLIC_URL": "https://api.example.org"}])
