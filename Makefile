@@ -78,10 +78,11 @@ test-browser: ## Run the hosted pages in Chromium of the system, with and withou
 	@$(MAKE) --no-print-directory setup VENV=$(BROWSER) REQUIREMENTS='requirements/dev.txt requirements/browser.txt'
 	@$(BROWSER)/bin/python -m pytest tests/browser
 
-test-clients: setup ## Test the client for front ends: types, unit tests, size (needs Node 20 and npm)
+test-clients: setup ## Test the client for front ends, and clients of others against a running stack (needs Node 20 and npm)
 	@cd client && npm ci --silent --no-audit --no-fund --ignore-scripts
 	@cd client && npm run --silent check -w @sallyport/client && npm run --silent build -w @sallyport/client
 	@cd client && npm test --silent -w @sallyport/client
+	@$(BIN)/python -m pytest --timeout 600 tests/clients
 
 soak: setup ## Test for 40 minutes: 100,000 refreshes, a million bodies and requests, idle and hostile connections
 	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest --timeout 7200 tests/load
@@ -123,7 +124,7 @@ lock: setup ## Lock requirements/*.in, with hashes, in requirements/*.txt
 	done
 
 clean: ## Remove the virtual environments and all caches; .data/ stays
-	@rm -rf $(VENV) .venv-migration .venv-package-* $(BENCH) $(BENCH)-django $(BROWSER) tests/load/peers/fastify/node_modules tests/browser/node_modules
+	@rm -rf $(VENV) .venv-migration .venv-package-* $(BENCH) $(BENCH)-django $(BROWSER) tests/load/peers/fastify/node_modules tests/browser/node_modules tests/clients/node_modules tests/clients/nuxt_auth/node_modules
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

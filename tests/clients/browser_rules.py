@@ -49,10 +49,10 @@ def _refused_preflight(url: str, origin: str, method: str, fields: dict[str, str
     unsafe = sorted(name for name, value in fields.items() if not _is_safelisted(name, value))
     if not unsafe and method in _SAFELISTED_METHODS:
         return ""
-    asked = {"Origin": origin, "Access-Control-Request-Method": method}
+    preflight = {"Origin": origin, "Access-Control-Request-Method": method}
     if unsafe:
-        asked["Access-Control-Request-Headers"] = ",".join(unsafe)
-    response = requests.options(url, headers=asked, timeout=30, allow_redirects=False)
+        preflight["Access-Control-Request-Headers"] = ",".join(unsafe)
+    response = requests.options(url, headers=preflight, timeout=30, allow_redirects=False)
     if reason := _unreadable(response, origin, credentials=credentials):
         return f"preflight: {reason}"
     if not response.ok or response.is_redirect:
