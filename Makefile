@@ -74,7 +74,7 @@ test-faults: setup ## Test a running system with failures, overload and hostile 
 		tests/resource_service/test_hostile_json.py tests/auth_service/mail/test_sending_processes.py \
 		tests/auth_service/importing/test_stopped_import.py
 
-test-browser: ## Run the hosted pages in Chromium of the system, with and without JavaScript (needs chromium and npm)
+test-browser: ## Run the hosted pages and the first page in Chromium of the system (needs chromium and npm)
 	@$(MAKE) --no-print-directory setup VENV=$(BROWSER) REQUIREMENTS='requirements/dev.txt requirements/browser.txt'
 	@$(BROWSER)/bin/python -m pytest tests/browser
 

@@ -1,6 +1,5 @@
 """The mails that the auth service keeps in DATA_DIR/mail while there is no SMTP server."""
 
-import re
 from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
@@ -8,18 +7,16 @@ from email.parser import BytesParser
 from pathlib import Path
 
 MAX_MAILS = 20
-_URL = re.compile(r"https?://[^\s<>\"]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail that was not sent. `links` are the URLs in its text."""
+    """A mail that was not sent."""
 
     to: str
     subject: str
     date: str
     text: str
-    links: tuple[str, ...]
 
 
 class Mailbox:
@@ -46,13 +43,11 @@ def _read(file: Path) -> Mail | None:
         message = BytesParser(policy=policy.default).parsebytes(file.read_bytes())
     except OSError:  # as above
         return None
-    text = _text(message)
     return Mail(
         str(message["To"] or ""),
         str(message["Subject"] or ""),
         str(message["Date"] or ""),
-        text,
-        tuple(_URL.findall(text)),
+        _text(message),
     )
 
 

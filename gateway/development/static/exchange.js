@@ -75,6 +75,7 @@ function bodyLines(body) {
 function curl({ method, path, headers, body }) {
   const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
   const parts = [`curl -i -X ${method} ${location.origin}${path}`];
+  if ("X-Requested-With" in headers) parts.push("-b cookies.txt -c cookies.txt"); // the session cookie
   for (const [name, value] of Object.entries(headers)) parts.push(`-H ${quoted(`${name}: ${value}`)}`);
   if (body !== undefined) parts.push(`-d ${quoted(JSON.stringify(body))}`);
   return parts.join(" \\\n  ");

@@ -153,6 +153,6 @@ def test_kept_mails_are_shown_with_their_links(mail_gateway: tuple[RunningGatewa
     (folder / "1.eml").write_bytes(message.as_bytes())
     (folder / "2.eml").write_bytes(b"\xff\xfe no mail")
     page = get(gateway, "/development/mails").body.decode()
-    assert '<a href="http://localhost:8000/auth/activate/confirm/?uid=1&amp;token=2">' in page
+    assert '<a href="http://localhost:8000/auth/activate/confirm/?uid=1&amp;token=2" ' in page
     assert "&lt;script&gt;Activate" in page
     assert "<b>now" not in page
