@@ -55,8 +55,10 @@ test: setup ## Run all tests, four files at a time (under three minutes on two c
 fuzz: setup ## Compare the effects of 100,000 generated messages before and after similar ones: CASES=1000 SEED=7
 	@SALLYPORT_FUZZ=$(or $(CASES),100000) SALLYPORT_FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest tests/gateway/cold_and_warm
 
-test-packages: ## Build the wheels of packages/, and test each in an environment with nothing else
+test-packages: setup ## Build the wheels of packages/, and test each in an environment with nothing else
 	@packages/test.sh sallyport-client httpx,requests
+	@packages/test.sh sallyport-service eddsa pyjwt
+	@$(BIN)/python -m pytest tests/packages
 
 test-large: setup ## Run the tests that send 1 GiB through the gateway and measure its memory
 	@$(BIN)/python -m pytest tests/system/test_large_bodies.py
@@ -124,7 +126,7 @@ lock: setup ## Lock requirements/*.in, with hashes, in requirements/*.txt
 	done
 
 clean: ## Remove the virtual environments and all caches; .data/ stays
-	@rm -rf $(VENV) .venv-migration .venv-package-* $(BENCH) $(BENCH)-django $(BROWSER) tests/load/peers/fastify/node_modules tests/browser/node_modules tests/clients/node_modules tests/clients/nuxt_auth/node_modules
+	@rm -rf $(VENV) .venv-migration .venv-package-* $(BENCH) $(BENCH)-django $(BROWSER) tests/load/peers/fastify/node_modules tests/browser/node_modules tests/clients/node_modules tests/clients/nuxt_auth/node_modules tests/packages/another_language/node_modules
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

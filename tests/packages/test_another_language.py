@@ -1,10 +1,10 @@
-"""The snippets of docs/another-language.md accept exactly the assertions that the project's own verifier accepts."""
+"""The snippets of docs/another-language.md accept exactly the assertions that the package for Python accepts."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from pathlib import Path
@@ -19,17 +19,47 @@ from sallyport_service.keys import verification_key
 
 PAGE = (Path(__file__).parents[2] / "docs" / "another-language.md").read_text(encoding="utf-8")
 PACKAGES = Path(__file__).parent / "another_language"
+JACKSON = Path(os.environ.get("JACKSON_JARS", "/usr/share/java"))
 SECRET = "c2b1f6e09d8a7b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e4f3a2b1c"
 ANN = Identity("4b1f0c7e", "8a2e9f6a", "zoé@exämple.org", ("staff", "user"))
 
-PYTHON = """
-import json, sys
-from identity import read_identity
-for line in sys.stdin:
-    try:
-        print(json.dumps(read_identity(line.strip())))
-    except Exception:
-        print("null")
+GO = """
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+)
+
+func main() {
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		caller, err := ReadIdentity(lines.Text())
+		text, _ := json.Marshal(caller)
+		if err != nil {
+			text = []byte("null")
+		}
+		fmt.Println(string(text))
+	}
+}
+"""
+JAVA = """
+public class Main {
+    public static void main(String[] arguments) throws Exception {
+        var json = new com.fasterxml.jackson.databind.ObjectMapper();
+        var lines = new java.util.Scanner(System.in, "UTF-8");
+        while (lines.hasNextLine()) {
+            try {
+                var caller = Identity.read(lines.nextLine());
+                System.out.println(json.writeValueAsString(java.util.Map.of("sub", caller.subject(),
+                    "sid", caller.session(), "email", caller.email(), "roles", caller.roles())));
+            } catch (SecurityException refused) {
+                System.out.println("null");
+            }
+        }
+    }
+}
 """
 NODE = """
 import { createInterface } from "node:readline";
@@ -43,7 +73,7 @@ for await (const line of createInterface({ input: process.stdin })) {
 
 def snippet(name: str) -> str:
     """Return the code block of the page whose first line names the file `name`."""
-    blocks: list[str] = re.findall(r"```(?:python|js)\n(.*?)```", PAGE, re.DOTALL)
+    blocks: list[str] = re.findall(r"```(?:js|go|java)\n(.*?)```", PAGE, re.DOTALL)
     (found,) = (block for block in blocks if name in block.partition("\n")[0])
     return found
 
@@ -147,14 +177,30 @@ def assert_agrees_with_our_verifier(command: list[str], folder: Path) -> None:
     assert (valid["sid"], valid["email"], valid["roles"]) == (ANN.session, ANN.email, "staff user")
 
 
-def test_the_pyjwt_snippet_agrees_with_our_verifier(folder: Path) -> None:
-    (folder / "identity.py").write_text(snippet("identity.py"))
-    assert_agrees_with_our_verifier([sys.executable, "-c", PYTHON], folder)
-
-
 @pytest.mark.parametrize("file", ["identity.mjs", "identity.cjs"])
 def test_the_node_snippets_agree_with_our_verifier(file: str, folder: Path, node_packages: Path) -> None:
     (folder / file).write_text(snippet(file))
     (folder / "node_modules").symlink_to(node_packages)
     (folder / "main.mjs").write_text(NODE % file)
     assert_agrees_with_our_verifier(["node", "main.mjs"], folder)
+
+
+@pytest.mark.skipif(not shutil.which("go"), reason="go is not installed")
+def test_the_go_snippet_agrees_with_our_verifier(folder: Path) -> None:
+    (folder / "identity.go").write_text(snippet("identity.go"))
+    (folder / "main.go").write_text(GO)
+    (folder / "go.mod").write_text("module identity\n\ngo 1.19\n")
+    subprocess.run(["go", "build", "-o", "identity", "."], cwd=folder, check=True)
+    assert_agrees_with_our_verifier(["./identity"], folder)
+
+
+@pytest.mark.skipif(
+    not shutil.which("javac") or not (JACKSON / "jackson-databind.jar").exists(),
+    reason="a JDK or Jackson is not installed (Debian: libjackson2-databind-java)",
+)
+def test_the_java_snippet_agrees_with_our_verifier(folder: Path) -> None:
+    (folder / "Identity.java").write_text(snippet("Identity.java"))
+    (folder / "Main.java").write_text(JAVA)
+    path = f"{folder}:{JACKSON}/*"
+    subprocess.run(["javac", "-encoding", "UTF-8", "-cp", path, "Main.java", "Identity.java"], cwd=folder, check=True)
+    assert_agrees_with_our_verifier(["java", "-Dfile.encoding=UTF-8", "-cp", path, "Main"], folder)
