@@ -20,7 +20,7 @@ URL ?= http://127.0.0.1:8000
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run reload grant auth secrets migration setup test fuzz test-packages test-large test-isolation test-migration test-faults test-browser test-clients soak timing bench bench-growth bench-setup load load-ui \
+.PHONY: help run reload grant auth secrets migration setup test fuzz test-packages test-large test-isolation test-migration test-faults test-browser test-clients lifetimes soak timing bench bench-growth bench-setup load load-ui \
 	lint lock clean
 
 help: ## List the commands
@@ -85,6 +85,10 @@ test-clients: setup ## Test the client for front ends, and clients of others aga
 	@cd client && npm run --silent check -w @sallyport/client && npm run --silent build -w @sallyport/client
 	@cd client && npm test --silent -w @sallyport/client
 	@$(BIN)/python -m pytest --timeout 600 tests/clients
+
+lifetimes: setup ## Play 10,000 lives of simulated apps against a running system: LIVES=1000 SEED=7 (FIRST=17 plays one again)
+	@PYTHONPATH=packages/sallyport-client/src $(BIN)/python -m tests.lifetimes \
+		--lives $(or $(LIVES),10000) --first $(or $(FIRST),0) --seed $(or $(SEED),1) $(ARGS)
 
 soak: setup ## Test for 40 minutes: 100,000 refreshes, a million bodies and requests, idle and hostile connections
 	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest --timeout 7200 tests/load

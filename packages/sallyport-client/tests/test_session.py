@@ -106,6 +106,18 @@ def test_a_process_takes_over_the_tokens_that_another_one_refreshed(
     assert gateway.count(REFRESH) == 1
 
 
+def test_stored_tokens_that_have_expired_too_are_refreshed(start: Start, gateway: FakeGateway, tmp_path: Any) -> None:
+    """Another process refreshed and then slept: what it stored is refused as well."""
+    first, second = start(FileStore(tmp_path / "tokens.json")), start(FileStore(tmp_path / "tokens.json"))
+    first.auth.log_in("ann@example.com", "right")
+    second.send("GET", "/api/notes/")
+    gateway.expire_access_tokens()
+    first.send("GET", "/api/notes/")
+    gateway.expire_access_tokens()
+    assert second.send("GET", "/api/notes/").status == 200
+    assert gateway.count(REFRESH) == 2
+
+
 def test_a_process_notices_the_log_out_of_another_one(start: Start, gateway: FakeGateway, tmp_path: Any) -> None:
     """At its next refresh, without asking the server."""
     first, second = start(FileStore(tmp_path / "tokens.json")), start(FileStore(tmp_path / "tokens.json"))

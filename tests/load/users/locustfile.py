@@ -7,8 +7,11 @@ Some hold tokens and refresh them at random and when they expire; some are brows
 import uuid
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from locust import HttpUser, between, task
+from sallyport_client import Answer, NetworkError
+from sallyport_client.requests import SallyportAuth
 
 PASSWORD = "quite a Long-ish passphrase 7"
 
@@ -102,44 +105,52 @@ class SimulatedUser(HttpUser):
         )
 
 
+class CountedExchange:
+    """Sends the refreshes and log-ins of a simulated user, so that they are part of the report."""
+
+    def __init__(self, user: SimulatedUser) -> None:
+        self._user = user
+
+    def post(self, url: str, document: Mapping[str, str], timeout: float) -> Answer:
+        """POST `document`. A status other than 200 counts as a failure. Raises NetworkError."""
+        path = urlsplit(url).path
+        with self._user.client.post(path, json=document, timeout=timeout, catch_response=True) as response:
+            if response.status_code == 0:
+                raise NetworkError(str(response.error))
+            if response.status_code != 200:
+                response.failure(f"{response.status_code} instead of 200: {response.text[:200]}")
+            return Answer(response.status_code, response.headers, response.content)
+
+
 class TokenHolder(SimulatedUser):
-    """An app: holds both tokens, and refreshes when the access token has expired."""
+    """An app with sallyport-client: it holds both tokens, and refreshes when the access token has expired."""
 
     weight = 2
 
+    def on_start(self) -> None:
+        """Register and log in; locust calls this when the user starts."""
+        self.auth = SallyportAuth(str(self.host), exchange=CountedExchange(self))
+        super().on_start()
+
     def log_in(self) -> None:
         """Log in as djoser clients do."""
-        _, document, _ = self.request(
-            "POST", "/auth/jwt/create/", 200, json={"email": self.email, "password": PASSWORD}
-        )
-        self.tokens = document or {"access": "none", "refresh": "none"}
+        self.auth.log_in(self.email, PASSWORD)
 
     def log_out(self) -> None:
         """Log out; both tokens are invalid afterwards."""
-        self.request("POST", "/auth/jwt/blacklist/", 200, json={"refresh": self.tokens["refresh"]})
+        if not self.auth.log_out():
+            self.fail("the log-out was not confirmed")
 
     @task(1)
     def refresh(self) -> None:
         """Replace both tokens."""
-        used = self.tokens["refresh"]
-        _, document, _ = self.request("POST", "/auth/jwt/refresh/", 200, json={"refresh": used})
-        self.tokens = document or self.tokens
+        if not self.auth.refresh():
+            self.fail("logged out by a refresh")
 
     def send(self, method: str, path: str, expected: int, **parts: Any) -> Any:
-        """Send a request; if the token has expired, send it again with a new one."""
-        status, document, header = self._request_with_token(method, path, (expected, 401), parts)
-        if status != 401:
-            return document
-        if 'error="invalid_token"' not in header.get("WWW-Authenticate", "") or document["code"] != "token_expired":
-            self.fail(f"401 {document['code']} for a valid token")
-        self.refresh()
-        return self._request_with_token(method, path, (expected,), parts)[1]
-
-    def _request_with_token(
-        self, method: str, path: str, expected: tuple[int, ...], parts: Mapping[str, Any]
-    ) -> tuple[int, Any, Mapping[str, str]]:
-        headers = {"Authorization": f"Bearer {self.tokens['access']}"}
-        return self.request(method, path, *expected, headers=headers, **parts)
+        """Send a request; if the token has expired, it is sent again with a new one."""
+        _, document, _ = self.request(method, path, expected, auth=self.auth, **parts)
+        return document
 
 
 class Browser(SimulatedUser):

@@ -53,7 +53,8 @@ class RequestFlow:
         self._logins = session.logins
         self._seconds_left = session.retry.total_seconds
         self._refusals = 0
-        self._is_refreshed = False
+        self._has_waited = False
+        self._is_renewed = False
 
     @property
     def is_same_login(self) -> bool:
@@ -63,6 +64,8 @@ class RequestFlow:
     def authorization(self, url: str) -> str | None:
         """Return the Authorization field for a request to `url`; None if it gets no token."""
         access = self._session.access_token
+        # A token that another process stored may have expired too. One that the server has just returned has not.
+        self._is_renewed = self._has_waited and self._session.is_token_received
         return f"Bearer {access}" if access and self._session.takes_token(url) else None
 
     def after(self, received: Received, *, is_replayable: bool) -> Renew | Pause | None:
@@ -86,11 +89,11 @@ class RequestFlow:
 
     def _after_refusal(self, received: Received) -> Renew | None:
         self._refusals += 1
-        if self._is_refreshed or self._refusals > _MAX_REFUSALS:
+        if self._is_renewed or self._refusals > _MAX_REFUSALS:
             return None
         refused = (received.authorization or "").removeprefix("Bearer ") or None
         renewal = self._session.renewal_after(refused)
-        self._is_refreshed = renewal is not None
+        self._has_waited = self._has_waited or renewal is not None
         return Renew(renewal)
 
     def _pause(self, seconds: float | None) -> Pause | None:

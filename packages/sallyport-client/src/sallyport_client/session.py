@@ -116,6 +116,12 @@ class Session:
         return self._origin.takes_token(url)
 
     @property
+    def is_token_received(self) -> bool:
+        """Return whether the server returned the access token to this process, and not to one that stored it."""
+        held = self._keeper.held
+        return held is not None and held.received_at is not None
+
+    @property
     def logins(self) -> int:
         """Return a number that changes when the user logs in or out, or another user does in another process."""
         return self._keeper.logins
