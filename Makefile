@@ -87,7 +87,7 @@ test-clients: setup ## Test the client for front ends, and clients of others aga
 	@$(BIN)/python -m pytest --timeout 600 tests/clients
 
 lifetimes: setup ## Play 10,000 lives of simulated apps against a running system: LIVES=1000 SEED=7 (FIRST=17 plays one again)
-	@PYTHONPATH=packages/sallyport-client/src $(BIN)/python -m tests.lifetimes \
+	@$(BIN)/python -m tests.lifetimes \
 		--lives $(or $(LIVES),10000) --first $(or $(FIRST),0) --seed $(or $(SEED),1) $(ARGS)
 
 soak: setup ## Test for 40 minutes: 100,000 refreshes, a million bodies and requests, idle and hostile connections

@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 import httpx
 import requests
 from requests.adapters import HTTPAdapter
+
 from sallyport_client import FileStore, RetryPolicy, Tokens
 from sallyport_client.httpx import HttpxExchange
 from sallyport_client.httpx import SallyportAuth as HttpxAuth
 from sallyport_client.requests import RequestsExchange
 from sallyport_client.requests import SallyportAuth as RequestsAuth
-
 from tests.lifetimes.network import REQUEST_ID, Network
 
 RETRY = RetryPolicy(total_seconds=30, attempt_seconds=15, first_pause=0.05, longest_pause=0.4)
@@ -154,7 +154,8 @@ class HttpxProcess(Process):
     def outcome_of(self, sending: Sending) -> int | str:
         """Send a request and return its status, or the name of the error."""
         try:
-            return self._client.request(sending.method, f"{self.url}/api/notes/", **sending.parts).status_code
+            response = self._client.request(sending.method, f"{self.url}/api/notes/", **sending.parts)
+            return int(response.status_code)
         except httpx.TransportError as error:
             return type(error).__name__
 

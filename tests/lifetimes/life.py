@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from sallyport_client import FileStore
 
+from sallyport_client import FileStore
 from stack.plan import ROOT
 from tests.lifetimes.clients import VARIANTS, Died, Process, Sending
 from tests.lifetimes.network import Network

@@ -1,4 +1,4 @@
-"""The lives depend on their seed alone, so that a failure can be played again, and have every kind of step and fault."""
+"""The lives depend on their seed alone, so that a failure can be played again. All steps and faults occur."""
 
 import json
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from stack.plan import ROOT
 from tests.docs.code_blocks import code_blocks
 from tests.system.support.running_stack import RunningStack
 
@@ -42,7 +41,6 @@ def test_the_examples_print_what_the_page_shows(
 ) -> None:
     """One namespace for the whole page, as in an interpreter."""
     pytest.importorskip("httpx", reason="httpx is not installed; make setup installs it")
-    monkeypatch.syspath_prepend(ROOT / "packages/sallyport-client/src")
     monkeypatch.setitem(sys.modules, "keyring", Keyring())
     monkeypatch.chdir(tmp_path)
     email = f"python-{os.getpid()}@example.com"

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from conftest import Start
 from fake_gateway import LOST_AFTER, FakeGateway
+
 from sallyport_client import ApiError, FileStore, MemoryStore, NetworkError, StoreError, Tokens
 
 REFRESH = "/auth/jwt/refresh/"

@@ -5,7 +5,6 @@ as expected, 1 if one was not, 2 if nothing responds at the URL.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import urllib.request
@@ -28,7 +27,7 @@ def main() -> int:
     arguments = [sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--host", options.url.rstrip("/")]
     arguments += _with_page() if options.ui else _headless(options)
     with suppress(KeyboardInterrupt):  # locust receives it as well and ends by itself
-        return subprocess.run(arguments, cwd=ROOT, env=_environ(), check=False).returncode
+        return subprocess.run(arguments, cwd=ROOT, check=False).returncode
     return 130
 
 
@@ -42,11 +41,6 @@ def problem_with(url: str) -> str:
     except (OSError, ValueError) as error:
         return f"nothing responds at {url}: {error}"
     return ""
-
-
-def _environ() -> dict[str, str]:
-    """Return the environment of locust, in which the client package is importable."""
-    return {**os.environ, "PYTHONPATH": str(ROOT / "packages/sallyport-client/src")}
 
 
 def _headless(options: argparse.Namespace) -> list[str]:

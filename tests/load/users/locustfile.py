@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from locust import HttpUser, between, task
+
 from sallyport_client import Answer, NetworkError
 from sallyport_client.requests import SallyportAuth
 
