@@ -14,6 +14,7 @@ from gateway.development.fault_switch import FaultSwitch
 from gateway.development.faulty_dispatcher import FaultyDispatcher
 from gateway.development.first_page import FirstPage
 from gateway.development.health import SystemHealth
+from gateway.development.host_check import host_check
 from gateway.development.mailbox import Mailbox
 from gateway.endpoints.app_files import AppFiles
 from gateway.endpoints.session import WaitFor
@@ -57,4 +58,7 @@ class Development:
             app=app,
             is_at_root=routes.routes_by_method(b"/") is None,
         )
-        return [FaultEndpoints(self._fault_switch, self._clock).blueprint(), page.blueprint()]
+        blueprints = [FaultEndpoints(self._fault_switch, self._clock).blueprint(), page.blueprint()]
+        for blueprint in blueprints:
+            blueprint.before_request(host_check(self._settings.public_url))
+        return blueprints

@@ -156,3 +156,22 @@ def test_kept_mails_are_shown_with_their_links(mail_gateway: tuple[RunningGatewa
     assert '<a href="http://localhost:8000/auth/activate/confirm/?uid=1&amp;token=2" ' in page
     assert "&lt;script&gt;Activate" in page
     assert "<b>now" not in page
+
+
+@pytest.mark.parametrize("path", ["/", "/development/mails/", "/development/faults", "/development/page.css"])
+def test_a_page_of_a_rebound_name_can_read_nothing(development: Development, path: str) -> None:
+    response = single_request(development.gateway.port, f"GET {path} HTTP/1.1", "Host: rebound.example:8000")
+    assert (response.status, response.problem["code"]) == (403, "cross_site")
+    assert "The Host rebound.example is no name of this machine" in response.problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:8000", "app.localhost", "127.0.0.1:8000", "[::1]:8000", "192.168.0.7", "gateway"]
+)
+def test_a_local_name_and_an_address_can_read_the_page(development: Development, host: str) -> None:
+    assert single_request(development.gateway.port, "GET / HTTP/1.1", f"Host: {host}").status == 200
+
+
+def test_the_host_of_the_public_url_can_read_the_page(make_app: MakeApp) -> None:
+    with running(make_app(DEVELOPMENT="on", PUBLIC_URL="http://box.home.arpa:8000")) as gateway:
+        assert single_request(gateway.port, "GET / HTTP/1.1", "Host: box.home.arpa:8000").status == 200
