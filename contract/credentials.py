@@ -13,28 +13,32 @@ BAD_AUTHORIZATION = "The Authorization header must be the word Bearer and one to
 """The text for clients whose credentials are malformed (MalformedCredentials)."""
 
 _TOKEN68_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
+_SCHEMES = frozenset({"bearer", "jwt"})
+"""`JWT` is the scheme in djoser's examples (AUTH_HEADER_TYPES of simplejwt), so front ends of its users send it."""
 _SCHEME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 class NoCredentials(Exception):
-    """The request has no Authorization field, or one with a scheme other than Bearer."""
+    """The request has no Authorization field, or one with a scheme other than Bearer and JWT."""
 
 
 class MalformedCredentials(Exception):
-    """The scheme is Bearer, but exactly one token of at most MAX_TOKEN_LENGTH characters does not follow it."""
+    """The scheme is Bearer or JWT, but not exactly one token of at most MAX_TOKEN_LENGTH characters follows."""
 
 
 def read_bearer(authorization: str | None) -> str:
     """Return the token in an Authorization value: `Bearer`, spaces and a token68 (RFC 6750 2.1, RFC 9110 11.4).
 
-    The scheme is case-insensitive (RFC 9110 11.1). Raises NoCredentials or MalformedCredentials.
+    `JWT` is accepted as `Bearer` is. The scheme is case-insensitive (RFC 9110 11.1).
+
+    Raises NoCredentials or MalformedCredentials.
     """
     value = (authorization or "").strip(" \t")
     scheme, _, rest = value.partition(" ")
-    if scheme.lower() == "bearer" and _is_token68(token := rest.lstrip(" ")):
+    if scheme.lower() in _SCHEMES and _is_token68(token := rest.lstrip(" ")):
         return token
     match = _SCHEME.match(value)  # also finds a scheme that something other than a space ends, such as "Bearer,"
-    if match is None or match[0].lower() != "bearer":
+    if match is None or match[0].lower() not in _SCHEMES:
         raise NoCredentials
     raise MalformedCredentials
 

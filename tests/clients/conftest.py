@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,12 @@ def node_packages() -> None:
     for folder in (FOLDER, NUXT):
         if not (folder / "node_modules").exists():
             _run(folder, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-    sources = [NUXT / "nuxt.config.ts", *(NUXT / "app").rglob("*.vue")]
-    built = NUXT / ".output" / "nitro.json"
-    if not built.exists() or built.stat().st_mtime < max(source.stat().st_mtime for source in sources):
+    sources = [NUXT / "package-lock.json", NUXT / "nuxt.config.ts", *sorted((NUXT / "app").rglob("*.vue"))]
+    digest = sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    built_from = NUXT / ".output" / "sources.sha256"
+    if not built_from.exists() or built_from.read_text() != digest:
         _run(NUXT, "npx", "nuxi", "build")
+        built_from.write_text(digest)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ import requests
 from tests.clients.backends import Backend
 from tests.system.support.running_stack import PASSWORD, Account, Client
 
+pytestmark = pytest.mark.timeout(500)  # the first test may install and build the clients
+
 LOG_IN = "/auth/jwt/create/"
 ME = "/auth/users/me/"
 
@@ -55,6 +57,15 @@ def test_a_token_that_is_none_is_a_401_which_makes_clients_refresh(
     word: str, send: Callable[..., requests.Response]
 ) -> None:
     assert send("GET", ME, headers={"Authorization": f"Bearer {word}".strip()}).status_code == 401
+
+
+@pytest.mark.parametrize("path", [ME, "/api/whoami", "/auth/sessions/"])
+@pytest.mark.parametrize("scheme", ["JWT", "jwt", "bearer"])
+def test_a_token_under_the_scheme_of_djosers_examples_is_accepted(
+    scheme: str, path: str, send: Callable[..., requests.Response], access: str
+) -> None:
+    """The examples of djoser set `AUTH_HEADER_TYPES = ("JWT",)`, and their front ends send `Authorization: JWT`."""
+    assert send("GET", path, headers={"Authorization": f"{scheme} {access}"}).status_code == 200
 
 
 def test_a_path_without_the_closing_slash_is_served_without_a_redirect(

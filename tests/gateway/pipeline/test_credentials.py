@@ -7,7 +7,16 @@ from gateway.pipeline.credentials import bearer_token
 
 
 @pytest.mark.parametrize(
-    "value", [b"Bearer a.b.c", b"bearer a.b.c", b"BEARER a.b.c", b" Bearer  a.b.c ", b"\tBearer a.b.c\t"]
+    "value",
+    [
+        b"Bearer a.b.c",
+        b"bearer a.b.c",
+        b"BEARER a.b.c",
+        b" Bearer  a.b.c ",
+        b"\tBearer a.b.c\t",
+        b"JWT a.b.c",
+        b"jwt  a.b.c",
+    ],
 )
 def test_the_token_is_read_with_any_case_of_the_scheme_and_spaces_around_it(value: bytes) -> None:
     assert bearer_token(value) == "a.b.c"
@@ -23,6 +32,9 @@ def test_the_token_is_read_with_any_case_of_the_scheme_and_spaces_around_it(valu
         (b"Token a.b.c", "no_credentials"),
         (b"Bearer\ta.b.c", "token_invalid"),
         (b"Bearera.b.c", "no_credentials"),
+        (b"JWT", "token_invalid"),
+        (b"JWT a.b.c d", "token_invalid"),
+        (b"JWTa.b.c", "no_credentials"),
         (b"a.b.c", "no_credentials"),
         (b"Bearer", "token_invalid"),
         (b"Bearer  ", "token_invalid"),
