@@ -20,7 +20,7 @@ URL ?= http://127.0.0.1:8000
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run reload grant auth secrets migration setup test fuzz test-packages test-large test-isolation test-migration test-faults test-browser test-clients lifetimes soak timing bench bench-growth bench-setup load load-ui \
+.PHONY: help run reload grant auth secrets migration setup test fuzz test-packages test-large test-isolation test-migration test-faults test-browser client test-clients lifetimes soak timing bench bench-growth bench-setup load load-ui \
 	lint lock clean
 
 help: ## List the commands
@@ -80,10 +80,14 @@ test-browser: ## Run the hosted pages and the first page in Chromium of the syst
 	@$(MAKE) --no-print-directory setup VENV=$(BROWSER) REQUIREMENTS='requirements/dev.txt requirements/browser.txt'
 	@$(BROWSER)/bin/python -m pytest tests/browser
 
-test-clients: setup ## Test the client for front ends, and clients of others against a running stack (needs Node 20 and npm)
+client: ## Build the app into client/dist/app, which the gateway serves at /app/ (needs Node 20 and npm)
+	@cd client && npm ci --silent --no-audit --no-fund --ignore-scripts && npm run --silent build
+
+test-clients: setup ## Test the client for front ends, the app, and clients of others against a running stack (needs Node 20 and npm)
 	@cd client && npm ci --silent --no-audit --no-fund --ignore-scripts
 	@cd client && npm run --silent check -w @sallyport/client && npm run --silent build -w @sallyport/client
 	@cd client && npm test --silent -w @sallyport/client
+	@cd client && npm test --silent
 	@$(BIN)/python -m pytest --timeout 600 tests/clients
 
 lifetimes: setup ## Play 10,000 lives of simulated apps against a running system: LIVES=1000 SEED=7 (FIRST=17 plays one again)
@@ -130,7 +134,7 @@ lock: setup ## Lock requirements/*.in, with hashes, in requirements/*.txt
 	done
 
 clean: ## Remove the virtual environments and all caches; .data/ stays
-	@rm -rf $(VENV) .venv-migration .venv-package-* $(BENCH) $(BENCH)-django $(BROWSER) tests/load/peers/fastify/node_modules tests/browser/node_modules tests/clients/node_modules tests/clients/nuxt_auth/node_modules tests/packages/another_language/node_modules
+	@rm -rf $(VENV) .venv-migration .venv-package-* $(BENCH) $(BENCH)-django $(BROWSER) tests/load/peers/fastify/node_modules tests/browser/node_modules tests/clients/node_modules tests/clients/nuxt_auth/node_modules tests/packages/another_language/node_modules client/node_modules client/packages/*/node_modules client/dist client/.angular
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

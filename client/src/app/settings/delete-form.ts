@@ -1,0 +1,62 @@
+import { ChangeDetectionStrategy, Component, inject, signal } from "@angular/core";
+import { IonButton } from "@ionic/angular/ion-button";
+import { injectClient } from "@sallyport/client/angular";
+
+import { FormMessage } from "../forms/form-message";
+import { FormState } from "../forms/form-state";
+import { SubmitButton } from "../forms/submit-button";
+import { TextField } from "../forms/text-field";
+import { Language } from "../language/language";
+import { SessionNavigation } from "../session/session-navigation";
+import { UserNameField } from "./user-name-field";
+
+/** Delete the account: first a button, then the password and a second button. */
+@Component({
+  selector: "app-delete-form",
+  changeDetection: ChangeDetectionStrategy.OnPush,
+  imports: [FormMessage, IonButton, SubmitButton, TextField, UserNameField],
+  template: `
+    <section class="card danger-zone" aria-labelledby="delete-heading">
+      <h2 id="delete-heading">{{ texts().settings.delete }}</h2>
+      <p>{{ texts().settings.deleteText }}</p>
+      @if (asked()) {
+        <form novalidate (submit)="delete($event)">
+          <app-form-message [message]="form.message()" />
+          <app-user-name-field />
+          <app-text-field
+            [form]="form"
+            name="current_password"
+            type="password"
+            autocomplete="current-password"
+            [label]="texts().common.currentPassword"
+          />
+          <div class="form-actions">
+            <app-submit-button color="danger" [label]="texts().settings.deleteSubmit" [busy]="form.busy()" [expand]="undefined" />
+            <ion-button fill="clear" color="medium" (click)="asked.set(false)">{{ texts().common.cancel }}</ion-button>
+          </div>
+        </form>
+      } @else {
+        <ion-button fill="outline" color="danger" (click)="ask()">{{ texts().settings.deleteStart }}</ion-button>
+      }
+    </section>
+  `,
+})
+export class DeleteForm {
+  protected readonly form = new FormState({ current_password: { required: true } });
+  /** Whether the user pressed the first button. */
+  protected readonly asked = signal(false);
+  protected readonly texts = inject(Language).texts;
+  private readonly client = injectClient();
+  private readonly navigation = inject(SessionNavigation);
+
+  protected ask(): void {
+    this.form.reset();
+    this.asked.set(true);
+  }
+
+  protected delete(event: Event): Promise<void> {
+    return this.form.submit(event, async (values) => {
+      await this.navigation.because("deleted", () => this.client.users.delete(values));
+    });
+  }
+}

@@ -1,0 +1,13 @@
+import { ChangeDetectionStrategy, Component, inject } from "@angular/core";
+
+import { Session } from "../session/session";
+
+/** A hidden field for password managers: it tells them whose password the form is about. */
+@Component({
+  selector: "app-user-name-field",
+  changeDetection: ChangeDetectionStrategy.OnPush,
+  template: `<input hidden type="text" name="username" autocomplete="username" [value]="user()?.email ?? ''" readonly />`,
+})
+export class UserNameField {
+  protected readonly user = inject(Session).user;
+}
