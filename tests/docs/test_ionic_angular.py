@@ -1,4 +1,4 @@
-"""The code on the pages for Ionic, Angular and native apps is the code that the unit tests of the app compile and run."""
+"""The code on the pages for Ionic, Angular and native apps is the code that the tests of the app compile and run."""
 
 import re
 
