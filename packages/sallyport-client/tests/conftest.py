@@ -10,9 +10,10 @@ from typing import Any, Protocol
 import httpx
 import pytest
 import requests
+from fake_gateway import FakeGateway, running
+
 import sallyport_client.httpx
 import sallyport_client.requests
-from fake_gateway import FakeGateway, running
 from sallyport_client import MemoryStore, RetryPolicy, Session, Tokens
 
 FAST = RetryPolicy(total_seconds=5, attempt_seconds=2, first_pause=0.01, longest_pause=0.02)

@@ -11,6 +11,7 @@ import pytest
 import trio
 from conftest import FAST, wait_until
 from fake_gateway import FakeGateway
+
 from sallyport_client import NetworkError, RetryPolicy
 from sallyport_client.httpx import SallyportAuth
 

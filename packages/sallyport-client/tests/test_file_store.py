@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from sallyport_client import FileStore, StoreError, Tokens
 
 OLD, NEW = Tokens("old-access", "old-refresh"), Tokens("new-access", "new-refresh")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from conftest import Clock, Start, wait_until
 from fake_gateway import LOST_AFTER, LOST_BEFORE, FakeGateway
+
 from sallyport_client import MemoryStore, NetworkError, RetryPolicy, Tokens
 
 REFRESH = "/auth/jwt/refresh/"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from conftest import HttpxAsync, Requests, Start, stored
 from fake_gateway import LOST_AFTER, LOST_BEFORE, FakeGateway
+
 from sallyport_client import BodyNotReplayable, RetryPolicy, SallyportError, Session
 from sallyport_client.httpx import HttpxExchange
 
