@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,6 +134,16 @@ def test_work_is_cancelled_when_a_process_dies() -> None:
         run_scenario(scenario)
 
 
+@contextmanager
+def reaction_to(number: signal.Signals, handler: signal.Handlers) -> Iterator[None]:
+    """Give a signal this handler until the block ends."""
+    previous = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, previous)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_requests_a_stop(number: signal.Signals) -> None:
     async def scenario(supervisor: Supervisor) -> None:
@@ -142,7 +152,19 @@ def test_a_signal_requests_a_stop(number: signal.Signals) -> None:
         os.kill(os.getpid(), number)
         await supervisor.wait_for_end()
 
-    with pytest.raises(StopRequested, match=number.name):
+    # SIG_DFL: under nohup(1), this process ignores SIGHUP.
+    with reaction_to(number, signal.SIG_DFL), pytest.raises(StopRequested, match=number.name):
+        run_scenario(scenario)
+
+
+def test_a_hangup_is_ignored_under_nohup() -> None:
+    async def scenario(supervisor: Supervisor) -> None:
+        supervisor.handle_signals()
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await supervisor.wait_for_end()
+
+    with reaction_to(signal.SIGHUP, signal.SIG_IGN), pytest.raises(StopRequested, match="SIGTERM"):
         run_scenario(scenario)
 
 
