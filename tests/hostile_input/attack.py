@@ -2,12 +2,10 @@
 
 import os
 import re
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -17,6 +15,7 @@ from werkzeug.test import TestResponse
 
 from contract.page_session import is_page
 from tests.hostile_input.requests import JSON, Body, QueryOrHeader, bodies, queries_and_headers
+from tests.hostile_input.stored_rows import StoredRows
 from tests.hostile_input.strings import STRINGS
 
 FULL = bool(os.environ.get("SALLYPORT_FAULTS"))
@@ -35,35 +34,6 @@ _WITH_A_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 Headers = Callable[[], Mapping[str, str]]
 """Returns the headers with the credentials of a caller, fresh for each request."""
 Item = TypeVar("Item")
-Rows = Mapping[str, Sequence[tuple[object, ...]]]
-
-
-class StoredRows:
-    """The rows of an SQLite database, except for the tables that may record refusals."""
-
-    def __init__(self, database: Path, *, except_for: frozenset[str] = frozenset()) -> None:
-        self._connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
-        self._except_for = except_for
-        self._version = -1
-        self._rows: Rows = {}
-        self.has_changed()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-    def has_changed(self) -> bool:
-        """Return whether the rows have changed since the last call."""
-        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
-        if version == self._version:
-            return False
-        before, self._version, self._rows = self._rows, version, self._read()
-        return before != self._rows
-
-    def _read(self) -> Rows:
-        named = self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        names = sorted({name for (name,) in named} - self._except_for)
-        return {name: self._connection.execute(f'SELECT * FROM "{name}"').fetchall() for name in names}
 
 
 def endpoints(app: Flask) -> list[tuple[Rule, str]]:

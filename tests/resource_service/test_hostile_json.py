@@ -7,7 +7,8 @@ from flask import Flask
 from structlog.testing import capture_logs
 
 from contract.identity import IDENTITY_HEADER
-from tests.hostile_input.attack import SAMPLE, Attack, StoredRows, endpoints
+from tests.hostile_input.attack import SAMPLE, Attack, endpoints
+from tests.hostile_input.stored_rows import StoredRows
 from tests.resource_service.callers import Caller
 
 REACHED = {
