@@ -1,7 +1,7 @@
 """The gateway's settings, read from environment variables; docs/settings.md explains each."""
 
 import re
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -46,19 +46,23 @@ def _sampling_interval(value: object) -> int:
 def _peers(value: object) -> object:
     if not isinstance(value, str):
         return value
-    return frozenset(_peer(name.strip()) for name in value.split(",") if name.strip())
+    peers = frozenset(_peer(name.strip()) for name in value.split(",") if name.strip())
+    of_version_4 = [peer for peer in peers if isinstance(peer, IPv4Network)]
+    of_version_6 = [peer for peer in peers if isinstance(peer, IPv6Network)]
+    collapsed = {*map(str, collapse_addresses(of_version_4)), *map(str, collapse_addresses(of_version_6))}
+    for everything in ("0.0.0.0/0", "::/0"):
+        if everything in collapsed:
+            raise ValueError(f"must not contain all of {everything}: every client could then forge its own address")
+    return peers
 
 
 def _peer(name: str) -> TrustedPeer:
     if name == "unix":
         return "unix"
     try:
-        network = ip_network(name)
+        return ip_network(name)
     except ValueError as error:
         raise ValueError(f"must list addresses, networks (10.0.0.0/8) and unix, comma-separated: {error}") from None
-    if network.prefixlen == 0:
-        raise ValueError(f"must not contain {name}: every client could then forge its own address")
-    return network
 
 
 def _needs_trusted_proxies(versions: Versions, info: ValidationInfo) -> Versions:

@@ -54,6 +54,8 @@ def test_a_missing_required_variable_is_named(name: str) -> None:
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("TRUSTED_PROXIES", "balancer.example"),
         ("TRUSTED_PROXIES", "10.0.0.1, 0.0.0.0/0"),
+        ("TRUSTED_PROXIES", "0.0.0.0/1, 10.0.0.1, 128.0.0.0/1"),
+        ("TRUSTED_PROXIES", "::/1, 8000::/1"),
         ("TRUSTED_PROXIES", "::/0"),
         ("TRUSTED_PROXIES", "*"),
         ("PROXY_PROTOCOL", "v1"),  # without TRUSTED_PROXIES
