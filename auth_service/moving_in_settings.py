@@ -58,6 +58,10 @@ class MovingInSettings(Settings):
     def _check_transition(self) -> Self:
         if self.simplejwt_secret is not None and self.simplejwt_until is None:
             raise ValueError("SIMPLEJWT_SECRET needs SIMPLEJWT_UNTIL, the end of the transition: 2027-06-01")
+        if self.simplejwt_secret is None and self.simplejwt_until is not None:
+            raise ValueError(
+                "SIMPLEJWT_UNTIL needs SIMPLEJWT_SECRET, the SECRET_KEY of the project; afterwards, unset both"
+            )
         return self
 
     @property

@@ -108,6 +108,9 @@ class MailSettings(Settings):
                 "is missing: set it with MAIL_FROM and PUBLIC_URL, or set MAIL_WITHOUT_SMTP=folder to keep mails as "
                 "files in DATA_DIR/mail"
             )
+        name, _, port = (host or "").rpartition(":")
+        if port.isdigit() and (":" not in name or name.endswith("]")):  # ::1 is an address without a port
+            raise ValueError(f"must be a host name or an address without a port: set SMTP_PORT={port}")
         return host
 
     @field_validator("smtp_password")

@@ -347,6 +347,7 @@ def test_without_the_setting_no_token_of_the_project_is_accepted(project: Projec
     ("settings", "message"),
     [
         ({"SIMPLEJWT_SECRET": SECRET}, "SIMPLEJWT_SECRET needs SIMPLEJWT_UNTIL"),
+        ({"SIMPLEJWT_UNTIL": "2099-01-01"}, "SIMPLEJWT_UNTIL needs SIMPLEJWT_SECRET"),
         (TRANSITION | {"SIMPLEJWT_SECRET": "short"}, "SIMPLEJWT_SECRET"),
         (TRANSITION | {"SIMPLEJWT_UNTIL": "soon"}, "SIMPLEJWT_UNTIL must be a date or a time"),
         (TRANSITION | {"SIMPLEJWT_ALGORITHM": "none"}, "SIMPLEJWT_ALGORITHM"),

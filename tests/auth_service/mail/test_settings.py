@@ -48,6 +48,23 @@ def test_every_missing_setting_is_named_at_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "port"), [("mail.example.org:587", 587), ("192.0.2.1:25", 25), ("[2001:db8::1]:465", 465)]
+)
+def test_a_host_with_a_port_is_refused_and_the_setting_of_the_port_is_named(host: str, port: int) -> None:
+    (problem,) = problems(SMTP_HOST=host, MAIL_FROM="no-reply@example.org")
+    assert (
+        problem == f"SMTP_HOST must be a host name or an address without a port: set SMTP_PORT={port}; got '{host}'"
+    )
+
+
+@pytest.mark.parametrize("host", ["mail.example.org", "::1", "2001:db8::25"])
+def test_a_host_is_a_name_or_an_address(host: str) -> None:
+    server = settings(**{**SMTP, "SMTP_HOST": host}).smtp_server
+    assert server
+    assert server.host == host
+
+
+@pytest.mark.parametrize(
     ("environ", "expected"),
     [
         ({}, ("starttls", 587)),
