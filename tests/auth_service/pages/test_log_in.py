@@ -61,6 +61,15 @@ def test_errors_stand_at_their_fields_and_the_summary_has_the_focus(browser: Pag
     assert [element.name for element in page.elements if "autofocus" in element.attributes] == ["div"]
 
 
+@pytest.mark.parametrize(
+    ("language", "summary"),
+    [("en", "Password: Fill in this field."), ("fr", "Mot de passe\u202f: Remplissez ce champ.")],
+)
+def test_the_summary_has_the_punctuation_of_the_language(browser: PageBrowser, language: str, summary: str) -> None:
+    browser.language = language
+    assert summary in [link.text for link in browser.send("/auth/login/").all("a")]
+
+
 def test_a_log_in_ends_the_session_of_the_cookie(browser: PageBrowser, ann: Person) -> None:
     browser.log_in(ann.email, PASSWORD)
     old = browser.handle
