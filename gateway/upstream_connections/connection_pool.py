@@ -220,7 +220,7 @@ class ConnectionPool:
         expired = [timeout for timeout, deadline in self._connect_deadlines.items() if now > deadline]
         for connect_timeout in expired:
             del self._connect_deadlines[connect_timeout]
-            connect_timeout.reschedule(now)
+            connect_timeout.reschedule(0)  # before every loop time: it ends at once
         self._end_quarantines(now)
         self._close_expired(now)
 

@@ -3,7 +3,8 @@
 import ast
 import re
 import subprocess
-from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -74,20 +75,38 @@ def tracked_files() -> list[Path]:
     return [file for file in files if file.is_file() and file.suffix in TEXT_ENDINGS and file.resolve() != THIS_FILE]
 
 
-def python_files() -> list[Path]:
-    return [file for file in tracked_files() if file.suffix == ".py"]
+@dataclass(slots=True)
+class Module:
+    """The names that a Python file defines, and its docstrings, each with its line."""
+
+    file: Path
+    names: list[tuple[int, str]] = field(default_factory=list)
+    docstrings: list[tuple[int, str]] = field(default_factory=list)
+
+    def read(self) -> None:
+        """Read the file."""
+        self.names.append((1, self.file.stem))
+        for node in ast.walk(ast.parse(self.file.read_text(encoding="utf-8"))):
+            match node:
+                case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                    self.names.append((node.lineno, name))
+                    self.docstrings.append((node.lineno, ast.get_docstring(node) or ""))
+                case (
+                    ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.Attribute(attr=name, ctx=ast.Store())
+                ):
+                    self.names.append((node.lineno, name))
+                case ast.Module():
+                    self.docstrings.append((1, ast.get_docstring(node) or ""))
+                case _:
+                    pass
 
 
-def names_in(module: ast.Module) -> Iterator[tuple[int, str]]:
-    """Yield each name that a module defines, with its line."""
-    for node in ast.walk(module):
-        match node:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                yield node.lineno, name
-            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.Attribute(attr=name, ctx=ast.Store()):
-                yield node.lineno, name
-            case _:
-                pass
+@pytest.fixture(scope="module")
+def modules() -> list[Module]:
+    modules = [Module(file) for file in tracked_files() if file.suffix == ".py"]
+    for module in modules:
+        module.read()
+    return modules
 
 
 def parts_of(name: str) -> str:
@@ -95,6 +114,7 @@ def parts_of(name: str) -> str:
     return "_" + re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().strip("_") + "_"
 
 
+@cache
 def replacements(name: str) -> list[str]:
     """Return what replaces the old words in a name."""
     parts = parts_of(name)
@@ -106,14 +126,14 @@ def place(file: Path, line: int) -> str:
     return f"{file.relative_to(ROOT)}:{line}"
 
 
-def test_no_name_contains_an_old_word() -> None:
-    found = []
-    for file in python_files():
-        names = [(1, file.stem), *names_in(ast.parse(file.read_text(encoding="utf-8")))]
-        for line, name in names:
-            for new in replacements(name):
-                found.append(f"{place(file, line)}: {name}: use {new}")
-    assert not found, "\n".join(sorted(set(found)))
+def test_no_name_contains_an_old_word(modules: list[Module]) -> None:
+    found = {
+        f"{place(module.file, line)}: {name}: use {new}"
+        for module in modules
+        for line, name in module.names
+        for new in replacements(name)
+    }
+    assert not found, "\n".join(sorted(found))
 
 
 def test_no_text_contains_an_old_phrase() -> None:
@@ -126,13 +146,11 @@ def test_no_text_contains_an_old_phrase() -> None:
     assert not found, "\n".join(found)
 
 
-def test_no_docstring_begins_with_an_old_word() -> None:
-    found = []
-    for file in python_files():
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                continue
-            first = (ast.get_docstring(node) or "").strip()
-            if any(re.match(rf"{word}\b", first) for word in OLD_FIRST_WORDS):
-                found.append(f"{place(file, getattr(node, 'lineno', 1))}: {first.splitlines()[0][:80]}")
+def test_no_docstring_begins_with_an_old_word(modules: list[Module]) -> None:
+    found = [
+        f"{place(module.file, line)}: {text.splitlines()[0][:80]}"
+        for module in modules
+        for line, text in module.docstrings
+        if any(re.match(rf"{word}\b", text) for word in OLD_FIRST_WORDS)
+    ]
     assert not found, "\n".join(found)
