@@ -52,6 +52,8 @@ def play(life: Life, url: str) -> Report:
             player.play()
         except Exception as error:  # noqa: BLE001 - any error is a finding of this life, and the others go on
             player.problem(f"{type(error).__name__}: {error}")
+        finally:
+            player.end()
         return player.report
 
 
@@ -80,6 +82,11 @@ class _Player:
                     self.problem(f"process {index} was logged out by step {number}")
         self._compare_notes()
         self.report.requests = sum(self._network.sendings.values())
+
+    def end(self) -> None:
+        """Log out, so that no refresh in the background writes into the folder while it is removed."""
+        for process in self._processes:
+            process.auth.log_out()
 
     def problem(self, text: str) -> None:
         self.report.problems.append(text)
