@@ -14,13 +14,16 @@ from tests.clients.client_process import FOLDER
 NUXT = FOLDER / "nuxt_auth"
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def node_packages() -> None:
-    """Install the packages, and build the Nuxt app, if that was not done yet."""
-    assert shutil.which("npm"), "Node 20 or newer, with npm, is not installed"
-    for folder in (FOLDER, NUXT):
-        if not (folder / "node_modules").exists():
-            _run(folder, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+    """Install the libraries, if that was not done yet."""
+    _install(FOLDER)
+
+
+@pytest.fixture(scope="session")
+def nuxt_app() -> None:
+    """Build the Nuxt app, if its sources have changed since the last time."""
+    _install(NUXT)
     sources = [NUXT / "package-lock.json", NUXT / "nuxt.config.ts", *sorted((NUXT / "app").rglob("*.vue"))]
     digest = sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
     built_from = NUXT / ".output" / "sources.sha256"
@@ -37,9 +40,17 @@ def backend() -> Iterator[Backend]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """The folder of the browsers' storages and of the clients' logs."""
+def folder(tmp_path: Path, request: pytest.FixtureRequest, node_packages: None) -> Path:
+    """The folder of the browsers' storages and of the clients' logs. The client of the test is installed."""
+    if hasattr(request.node, "callspec") and request.node.callspec.params.get("name") == "nuxt-auth":
+        request.getfixturevalue("nuxt_app")
     return tmp_path
+
+
+def _install(folder: Path) -> None:
+    assert shutil.which("npm"), "Node 20 or newer, with npm, is not installed"
+    if not (folder / "node_modules").exists():
+        _run(folder, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 
 
 def _run(folder: Path, *command: str) -> None:

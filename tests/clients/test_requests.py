@@ -11,7 +11,7 @@ import requests
 from tests.clients.backends import Backend
 from tests.system.support.running_stack import PASSWORD, Account, Client
 
-pytestmark = pytest.mark.timeout(500)  # the first test may install and build the clients
+pytestmark = pytest.mark.timeout(120)
 
 LOG_IN = "/auth/jwt/create/"
 ME = "/auth/users/me/"
