@@ -1,5 +1,6 @@
 """Compare the effects of a message: cold, when the gateway has not seen it, and warm, after similar messages."""
 
+import itertools
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -11,6 +12,9 @@ from structlog.typing import EventDict
 from tests.gateway.cold_and_warm.cases import Case
 from tests.gateway.cold_and_warm.played_gateway import CountingCache, Effect, PlayedGateway, played_gateway
 from tests.gateway.cold_and_warm.services import Services
+
+NEW_CONNECTIONS = 3
+"""The second one keeps a header section with its token, and the third one finds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class Result:
     cases: int = 0
     recognized: int = 0
     """Cases in which the header section of a request was recognized when the message was played warm."""
+    kept: int = 0
+    """Cases in which it was recognized with its access token: the cache returned the same fields as before."""
     forwarded: int = 0
     """Cases in which a service received a request."""
     redirected: int = 0
@@ -106,12 +112,14 @@ async def _difference(gateway: PlayedGateway, case: Case, index: int, result: Re
         if used.state != "open" or not neighbour.ends_at_rest:
             await gateway.hang_up(used)
             used = gateway.connect()
-    for name, client in (("used", used), ("new", gateway.connect())):
+    connections = itertools.chain([("used", used)], (("new", gateway.connect()) for _ in range(NEW_CONNECTIONS)))
+    for name, client in connections:
         await gateway.prepare_upstream(is_open=case.upstream_is_open)
-        found = gateway.cache.found
+        found, kept = gateway.cache.found, gateway.cache.kept
         warm = await gateway.play(client, case.message)
         await gateway.hang_up(client)
         if warm != cold:
             return Difference(case, index, name, cold, warm)
     result.recognized += gateway.cache.found > found
+    result.kept += gateway.cache.kept > kept
     return None

@@ -87,16 +87,19 @@ class Effect(NamedTuple):
 
 
 class CountingCache(RequestHeadCache):
-    """A cache that counts how many header sections it has recognized."""
+    """A cache that counts how many header sections it has recognized, and how many of them with their token."""
 
     def __init__(self) -> None:
         super().__init__(LIMITS)
-        self.found = 0
+        self.found = self.kept = 0
+        self._returned: dict[bytes, KnownFields | None] = {}
 
     def find_fields(self, section: bytes) -> KnownFields | None:
         """Count the sections that are found."""
         fields = super().find_fields(section)
         self.found += fields is not None
+        self.kept += fields is not None and fields is self._returned.get(section)
+        self._returned[section] = fields
         return fields
 
 

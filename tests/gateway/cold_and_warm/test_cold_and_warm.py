@@ -20,6 +20,7 @@ CASES = int(os.environ.get("SALLYPORT_FUZZ") or 1_500)
 SEED = int(os.environ.get("SALLYPORT_FUZZ_SEED") or 1)
 LEAST_SHARES = {
     "recognized": 0.3,
+    "kept": 0.15,
     "forwarded": 0.3,
     "redirected": 0.01,
     "offered": 0.008,

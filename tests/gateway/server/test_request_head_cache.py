@@ -7,7 +7,7 @@ import time
 import pytest
 
 from gateway.http.request import Request
-from gateway.server.request_head_cache import MAX_SECTIONS, RequestHeadCache
+from gateway.server.request_head_cache import MAX_SECTIONS, MAX_WHOLE_SECTIONS, RequestHeadCache
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
@@ -99,17 +99,20 @@ def test_a_header_that_ends_with_a_cached_request_is_a_header(gateway: RunningGa
 def test_a_cached_request_is_refused_when_its_token_has_expired(
     make_app: MakeApp, clock: MovableClock, signing_key: SigningKey, upstream: RawUpstream
 ) -> None:
-    """The token is verified for each request."""
+    """The token is verified for each request, on the same and on other connections."""
     token = signing_key.sign(access_claims(clock(), exp=int(clock()) + 60))
     raw = f"GET /api/cached HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-    with running(make_app(clock=clock)) as gateway, gateway.connect() as client:
+    with running(make_app(clock=clock)) as gateway:
         for _ in range(REPETITIONS):
-            assert send(client, raw) == (200, b"ok")
+            with gateway.connect() as client:
+                assert [send(client, raw) for _ in range(REPETITIONS)] == [(200, b"ok")] * REPETITIONS
         clock.move(90)
         for _ in range(REPETITIONS):
-            client.send(raw)
-            assert client.read_response().problem["code"] == "token_expired"
-    assert len(upstream.requests) == REPETITIONS
+            with gateway.connect() as client:
+                for _ in range(REPETITIONS):
+                    client.send(raw)
+                    assert client.read_response().problem["code"] == "token_expired"
+    assert len(upstream.requests) == REPETITIONS**2
 
 
 WHOLE = ok(b"the body", "Content-Type: text/plain", "Set-Cookie: a=b", "Server: s")
@@ -173,8 +176,30 @@ def test_the_cache_is_bounded() -> None:
         section = b"\r\nX: %d\r\n\r\n" % number
         for _ in range(2):
             sections.add_if_repeated(section, request)
-        assert sections.find_fields(section) is not None
-    assert len(sections) <= MAX_SECTIONS
+        for _ in range(2):
+            assert sections.find_fields(section) is not None
+    assert len(sections) <= MAX_SECTIONS + MAX_WHOLE_SECTIONS
+
+
+def test_the_cache_keeps_access_tokens_but_no_cookies_and_no_refresh_tokens() -> None:
+    """Fields that were kept are returned as the same object."""
+    cache = RequestHeadCache()
+
+    def is_kept(*fields: tuple[bytes, bytes]) -> bool:
+        headers = [(name.lower(), value) for name, value in fields]
+        request = Request("1", "GET", b"/", b"", headers, "1.1", "192.0.2.1", "http", None)
+        section = b"\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % field for field in fields)
+        for _ in range(2):
+            cache.add_if_repeated(section, request)
+        found = [cache.find_fields(section) for _ in range(3)]
+        assert all(known is not None and known.headers == headers for known in found)
+        return found[1] is found[2]
+
+    token = (b"Authorization", b"Bearer abc")
+    assert is_kept(token)
+    assert is_kept((b"Accept", b"*/*"))
+    assert not is_kept(token, (b"Cookie", b"a=b"))
+    assert not is_kept(token, (b"X-Refresh-Token", b"def"))
 
 
 # --- other targets and bodies ------------------------------------------------------------------------------------
