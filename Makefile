@@ -17,6 +17,9 @@ BENCH := .venv-bench
 BROWSER := .venv-browser
 URL ?= http://127.0.0.1:8000
 
+# Python keeps its bytecode: without it, each of the processes of a system compiles all modules at its start.
+unexport PYTHONDONTWRITEBYTECODE
+
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
@@ -49,8 +52,8 @@ migration: $(RUN_STAMP) ## Create the next migration of a service: SERVICE=resou
 
 setup: $(STAMP) ## Install everything for tests and checks into .venv (other commands do this when needed)
 
-test: setup ## Run all tests, four files at a time (under three minutes on two cores)
-	@$(BIN)/python -m pytest -n 4
+test: setup ## Run all tests, three files at a time (under three minutes on two cores)
+	@$(BIN)/python -m pytest -n 3
 
 fuzz: setup ## Compare the effects of 100,000 generated messages before and after similar ones: CASES=1000 SEED=7
 	@SALLYPORT_FUZZ=$(or $(CASES),100000) SALLYPORT_FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest tests/gateway/cold_and_warm
@@ -73,7 +76,7 @@ test-migration: setup ## Test the move of a Django project with djoser, which ru
 test-faults: setup ## Test a running system with failures, overload and hostile input (ten minutes)
 	@SALLYPORT_FAULTS=1 $(BIN)/python -m pytest --timeout 600 tests/faults tests/gateway/server/test_smuggling.py \
 		tests/gateway/server/test_message_forms.py tests/gateway/endpoints/test_hostile_json.py tests/auth_service/api/test_hostile_json.py \
-		tests/resource_service/test_hostile_json.py tests/auth_service/mail/test_sending_processes.py \
+		tests/resource_service/test_hostile_json.py tests/auth_service/mail/test_sending.py tests/auth_service/mail/test_sending_processes.py \
 		tests/auth_service/importing/test_stopped_import.py
 
 test-browser: ## Run the hosted pages and the first page in Chromium of the system (needs chromium and npm)
@@ -128,13 +131,13 @@ lock: setup ## Lock requirements/*.in, with hashes, in requirements/*.txt
 	command -v uv >/dev/null || $(BIN)/python -m pip install --quiet uv; \
 	cd requirements && uv $(COMPILE) dev.in -o dev.txt && uv $(COMPILE) -c dev.txt run.in -o run.txt && \
 	uv $(COMPILE) -c dev.txt bench.in -o bench.txt && uv $(COMPILE) bench_django.in -o bench_django.txt && \
-	uv $(COMPILE) -c dev.txt browser.in -o browser.txt && uv $(COMPILE) -c dev.txt packages.in -o packages.txt && uv $(COMPILE) migration.in -o migration.txt && \
+	uv $(COMPILE) -c dev.txt browser.in -o browser.txt && uv $(COMPILE) node.in -o node.txt && uv $(COMPILE) -c dev.txt packages.in -o packages.txt && uv $(COMPILE) migration.in -o migration.txt && \
 	for service in gateway auth_service resource_service; do \
 		uv $(COMPILE) -c dev.txt $$service.in -o $$service.txt || exit 1; \
 	done
 
 clean: ## Remove the virtual environments and all caches; .data/ stays
-	@rm -rf $(VENV) .venv-migration .venv-package-* $(BENCH) $(BENCH)-django $(BROWSER) tests/load/peers/fastify/node_modules tests/browser/node_modules tests/clients/node_modules tests/clients/nuxt_auth/node_modules tests/packages/another_language/node_modules client/node_modules client/packages/*/node_modules client/dist client/.angular
+	@rm -rf $(VENV) .venv-migration .venv-node .venv-package-* $(BENCH) $(BENCH)-django $(BROWSER) tests/load/peers/fastify/node_modules tests/browser/node_modules tests/clients/node_modules tests/clients/nuxt_auth/node_modules tests/packages/another_language/node_modules client/node_modules client/packages/*/node_modules client/dist client/.angular
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
