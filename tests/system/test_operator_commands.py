@@ -24,10 +24,10 @@ def wait_for_status(client: Client, path: str, status: int, access: str = "") ->
         time.sleep(0.1)
 
 
-def test_reload_activates_new_routes_and_grant_gives_a_role(tmp_path: Path) -> None:
+def test_reload_activates_new_routes_and_grant_gives_a_role(databases: Path, tmp_path: Path) -> None:
     routes = tmp_path / "routes.toml"
     routes.write_text((ROOT / "gateway" / "routes.toml").read_text())
-    with run_stack(GATEWAY_ROUTES=str(routes)) as stack:
+    with run_stack(databases, GATEWAY_ROUTES=str(routes)) as stack:
         assert stack.send("GET", "/public/healthz").status_code == 404
         with routes.open("a") as file:
             file.write(

@@ -10,7 +10,6 @@ import requests
 
 from stack.settings import SECRETS
 from stack.tour import make_tour
-from tests.ports import free_port
 from tests.system.support.running_stack import RunningStack, Tokens, clean_environ, start_stack
 
 EXPECTED_IN_TOUR_OUTPUT = (
@@ -61,18 +60,6 @@ def test_a_second_stack_on_the_same_data_dir_does_not_start(stack: RunningStack,
     assert "in use by another stack" in output
 
 
-def test_a_port_in_use_stops_the_start(stack: RunningStack, tmp_path: Path) -> None:
-    output = output_of_failed_start(tmp_path, GATEWAY_PORT=stack.environ["GATEWAY_PORT"])
-    assert "GATEWAY_PORT: cannot listen" in output
-
-
-def test_an_unreachable_redis_stops_the_start(tmp_path: Path) -> None:
-    output = output_of_failed_start(tmp_path, REDIS_URL=f"redis://:hunter2@127.0.0.1:{free_port()}")
-    assert "REDIS_URL" in output
-    assert "hunter2" not in output
-    assert not (tmp_path / "data" / "valkey").exists()
-
-
 def test_wrong_settings_of_all_services_are_reported_at_once(tmp_path: Path) -> None:
     wrong = {"GATEWAY_KEEPALIVE": "long", "AUTH_WORKERS": "0", "RESOURCE_THREADS": "-1", "HASH_QUEUE": "many"}
     stack = start_stack(tmp_path, **wrong)
@@ -85,13 +72,6 @@ def test_wrong_settings_of_all_services_are_reported_at_once(tmp_path: Path) -> 
     for name, value in wrong.items():
         assert re.search(rf"cannot start: {name} .*; got '{value}'$", stack.output(), re.MULTILINE), stack.output()
     assert "Traceback" not in stack.output()
-
-
-def test_production_requires_all_settings_and_creates_no_secrets(tmp_path: Path) -> None:
-    output = output_of_failed_start(tmp_path, APP_ENV="production")
-    for name in ("DATABASE_URL", "REDIS_URL", *(secret.setting for secret in SECRETS)):
-        assert name in output
-    assert not (tmp_path / "data").exists()
 
 
 def test_a_long_data_dir_with_spaces_works(strict_stack: RunningStack) -> None:

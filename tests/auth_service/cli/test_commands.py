@@ -1,12 +1,15 @@
 """The command line checks settings and database, migrates, and reports errors in one line."""
 
+import os
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from auth_service.cli.commands import commands
 from tests.auth_service.cli.conftest import Run
 from tests.auth_service.running_service import ROOT
 from tests.auth_service.world import PASSWORD
@@ -57,10 +60,19 @@ def test_a_missing_setting_is_reported_by_name(
 
 
 @pytest.mark.parametrize("words", [("users",), ("users", "create"), ("audit", "tail"), ("keys", "retire")])
-def test_help_needs_no_settings(words: tuple[str, ...]) -> None:
-    command = [sys.executable, "-m", "auth_service", *words, "--help"]
-    done = subprocess.run(command, env={}, capture_output=True, text=True, cwd=ROOT)
+def test_help_needs_no_settings(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in tuple(os.environ):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(sys, "argv", ["auth_service", *words, "--help"])
+    done = CliRunner().invoke(commands, sys.argv[1:], prog_name="python -m auth_service")
     assert done.stdout.startswith(f"Usage: python -m auth_service {' '.join(words)}")
+    assert (done.stderr, done.exit_code) == ("", 0)
+
+
+def test_the_help_of_a_real_process_needs_no_settings() -> None:
+    command = [sys.executable, "-m", "auth_service", "--help"]
+    done = subprocess.run(command, env={}, capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.startswith("Usage: python -m auth_service")
     assert (done.stderr, done.returncode) == ("", 0)
 
 

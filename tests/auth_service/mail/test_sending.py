@@ -1,5 +1,6 @@
 """The sending job: every mail of the outbox arrives once, whatever the server and the database do."""
 
+import os
 import re
 from collections.abc import Iterator
 
@@ -23,6 +24,7 @@ from tests.auth_service.mail.smtp_server import MailServer
 from tests.clocks import MovableClock
 
 HOUR = 3_600
+MAILS = 500 if os.environ.get("SALLYPORT_FAULTS") else 100
 
 
 @pytest.fixture
@@ -97,25 +99,24 @@ def test_the_token_is_neither_in_the_outbox_nor_in_the_log_and_addresses_are_not
     assert server.received[0].message["message-id"] == f"<{logged[1]['mail']}@example.org>"
 
 
-def test_500_mails_that_were_requested_during_an_outage_all_arrive_once(
+def test_mails_that_were_requested_during_an_outage_all_arrive_once(
     parts: Services, server: MailServer, clock: MovableClock
 ) -> None:
-    people = [f"user{number}@example.org" for number in range(500)]
+    people = [f"user{number}@example.org" for number in range(MAILS)]
     for email in people:
         register(parts, email)
     server.stop()
     with capture_logs() as logged:
-        for number, email in enumerate(people):
+        for email in people:
             add(parts, email)
             clock.move(HOUR / len(people))
-            if number % 3 == 0:
-                parts.sending.run_once()
+            parts.sending.run_once()
         server.start()
         clock.move(72)  # the longest pause of 60 seconds, and a fifth more
-        assert parts.sending.run_once() == 500
+        assert parts.sending.run_once() == MAILS
     assert sorted(mail.recipient for mail in server.received) == sorted(people)
-    assert len({mail.message["message-id"] for mail in server.received}) == 500
-    assert server.connections == 10
+    assert len({mail.message["message-id"] for mail in server.received}) == MAILS
+    assert server.connections == MAILS / 50
     assert parts.outbox.waiting() == 0
     assert set(names(logged)) == {"mail_server_unavailable", "mail_sent"}
     assert 50 <= names(logged).count("mail_server_unavailable") <= 80

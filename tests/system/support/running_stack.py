@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -131,9 +132,14 @@ class RunningStack(Client):
 
 
 @contextmanager
-def run_stack(**settings: str) -> Iterator[RunningStack]:
-    """Start a stack in a temporary folder and yield it when it is ready; stop it when the block ends."""
+def run_stack(databases: Path | None = None, /, **settings: str) -> Iterator[RunningStack]:
+    """Start a stack in a temporary folder and yield it when it is ready; stop it when the block ends.
+
+    `databases` is a folder that becomes its data folder. Without one, the services migrate: 3 s of CPU time more.
+    """
     with tempfile.TemporaryDirectory(prefix="sallyport-") as folder:
+        if databases is not None:
+            shutil.copytree(databases, Path(folder) / "data")
         stack = start_stack(Path(folder), **settings)
         try:
             stack.wait_until_ready()

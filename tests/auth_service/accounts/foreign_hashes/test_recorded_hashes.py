@@ -24,10 +24,10 @@ FIRST_OF_EACH = {(each.system, each.kind): each for each in reversed(recorded_ha
 
 @pytest.mark.parametrize("recorded", FIRST_OF_EACH.values(), ids=str)
 def test_another_password_does_not_match(recorded: RecordedHash) -> None:
-    for wrong in (recorded.password + "x", recorded.password.swapcase()):
-        check = HASHES.verify(recorded.stored, wrong)
-        assert not check.is_right
-        assert not check.needs_rehash
+    """tests/auth_service/api/test_log_in_with_foreign_hash.py tries a longer one."""
+    check = HASHES.verify(recorded.stored, recorded.password.swapcase())
+    assert not check.is_right
+    assert not check.needs_rehash
 
 
 def test_the_hashes_of_flask_security_need_its_salt() -> None:
