@@ -67,14 +67,17 @@ export function exchangeOf(
     if (!replayable && ahead && ahead.expiresAt < transport.clock.now() + STREAM_MARGIN) {
       await abortable(keeper.renew(ahead), signal);
     }
-    const used = keeper.credential;
-    const answer = await attempt(authorizationOf(used, method));
-    if (answer.status !== 401 || !used || !(await abortable(keeper.renew(used), signal))) return answer;
-    if (!replayable) {
-      const detail = "The token had expired, and a stream cannot be sent twice. It is renewed: send a new stream.";
-      throw new ApiError(401, "not_repeatable", detail);
+    for (let isFinal = false; ; ) {
+      const used = keeper.credential;
+      const answer = await attempt(authorizationOf(used, method));
+      if (answer.status !== 401 || !used || isFinal || !(await abortable(keeper.renew(used), signal))) return answer;
+      if (!replayable) {
+        const detail = "The token had expired, and a stream cannot be sent twice. It is renewed: send a new stream.";
+        throw new ApiError(401, "not_repeatable", detail);
+      }
+      discard(answer);
+      // A credential that another tab stored may have expired as well: after its 401 there is one more repetition.
+      isFinal = keeper.isFromServer;
     }
-    discard(answer);
-    return attempt(authorizationOf(keeper.credential, method));
   };
 }

@@ -1,7 +1,7 @@
 /**
  * Keeps the session: in memory, in the storage, and together with other tabs.
  *
- * There is no lock between tabs: the server gives every holder of a refresh token the same successor (decision 0036).
+ * There is no lock between tabs: the server gives every holder of a refresh token the same successor (decision 0038).
  * New tokens are stored before they are used. So a client that is killed between both still has a valid token.
  */
 
@@ -33,6 +33,8 @@ export interface KeeperOptions {
 export class SessionKeeper {
   /** What authenticates the next request; null if nobody is signed in. */
   credential: Credential | null = null;
+  /** Whether this client got the credential from the server; otherwise from the storage. */
+  isFromServer = false;
   /** Whether the server must still be told of a log-out (cookie mode). */
   private logOutPending = false;
   /** The stored text as last read or written, so that only news from other tabs count. */
@@ -69,7 +71,9 @@ export class SessionKeeper {
     this.logOutPending = false;
     const changes = ++this.changes;
     await this.write({ access, refresh, user });
-    if (changes === this.changes) this.set(credential, user);
+    if (changes !== this.changes) return;
+    this.set(credential, user);
+    this.isFromServer = true;
   }
 
   /** Keep the user of the present session. Ignored if somebody else is signed in by now. */
@@ -168,6 +172,7 @@ export class SessionKeeper {
 
   private set(credential: Credential, user: User | null): void {
     this.changes++;
+    this.isFromServer = false;
     this.credential = credential;
     this.options.state.update({ status: "signed-in", user });
   }

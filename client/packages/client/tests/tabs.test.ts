@@ -143,3 +143,12 @@ test("a tab that reads the user with older tokens does not overwrite newer token
   await client.users.me();
   expect(await storage.get("sallyport")).toBe(stored);
 });
+
+test("tokens that were taken over from another tab, and have expired as well, are refreshed", async () => {
+  const { gateway, client, tab } = await signedIn();
+  const sleeping = await tab();
+  gateway.expireAccessTokens();
+  await client.fetch("/api/notes/");
+  gateway.expireAccessTokens();
+  expect((await sleeping.fetch("/api/notes/", { method: "POST" })).status).toBe(200);
+});
