@@ -91,7 +91,7 @@ test-clients: setup ## Test the client for front ends, the app, and clients of o
 	@cd client && npm run --silent check -w @sallyport/client && npm run --silent build -w @sallyport/client
 	@cd client && npm test --silent -w @sallyport/client
 	@cd client && npm test --silent
-	@$(BIN)/python -m pytest --timeout 600 tests/clients
+	@$(BIN)/python -m pytest --timeout 600 tests/front_end tests/clients
 
 lifetimes: setup ## Play 10,000 lives of simulated apps against a running system: LIVES=1000 SEED=7 (FIRST=17 plays one again)
 	@$(BIN)/python -m tests.lifetimes \

@@ -38,9 +38,12 @@ export function watchConnection(
   };
   state.watcher = schedule;
 
-  const stop = new AbortController();
-  const on = (target: EventTarget | undefined, type: string, listener: () => void) =>
-    target?.addEventListener(type, listener, { signal: stop.signal });
+  // Not by a signal: test environments with a window of their own reject the platform's AbortSignal.
+  const stops: (() => void)[] = [];
+  const on = (target: EventTarget | undefined, type: string, listener: () => void) => {
+    target?.addEventListener(type, listener);
+    stops.push(() => target?.removeEventListener(type, listener));
+  };
   on(globalThis.window, "offline", () => state.update({ offline: true }));
   on(globalThis.window, "online", () => void check());
   on(globalThis.window, "pageshow", () => void wake());
@@ -49,6 +52,6 @@ export function watchConnection(
   return () => {
     state.watcher = undefined;
     cancel?.();
-    stop.abort();
+    for (const stop of stops) stop();
   };
 }

@@ -72,7 +72,7 @@ export function exchangeOf(
       const answer = await attempt(authorizationOf(used, method));
       if (answer.status !== 401 || !used || isFinal || !(await abortable(keeper.renew(used), signal))) return answer;
       if (!replayable) {
-        const detail = "The token had expired, and a stream cannot be sent twice. It is renewed: send a new stream.";
+        const detail = "The token had expired and is renewed: send a new stream.";
         throw new ApiError(401, "not_repeatable", detail);
       }
       discard(answer);

@@ -1,7 +1,7 @@
 /**
  * Keeps the session: in memory, in the storage, and together with other tabs.
  *
- * There is no lock between tabs: the server gives every holder of a refresh token the same successor (decision 0038).
+ * There is no lock between tabs: the server gives every holder of a refresh token the same successor (decision 0039).
  * New tokens are stored before they are used. So a client that is killed between both still has a valid token.
  */
 

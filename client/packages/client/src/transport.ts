@@ -75,7 +75,7 @@ export class Transport {
     if (signal?.aborted) throw error;
     this.state.update({ offline: true });
     // A browser tells a script no more: it hides the answer to an origin that is not allowed, too.
-    const reasons = "no network, the gateway is down, or ALLOWED_ORIGINS lacks this page's origin";
+    const reasons = "no network, gateway down, or origin not in ALLOWED_ORIGINS";
     throw new NetworkError(`No answer from ${this.base.origin}: ${reasons}.`, { cause: error });
   }
 

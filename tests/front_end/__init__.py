@@ -1,0 +1,1 @@
+"""The client for front ends (client/packages/client) on a running stack."""
