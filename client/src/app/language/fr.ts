@@ -78,7 +78,7 @@ export const fr: Texts = {
     empty: "Ce que vous écrivez ici apparaît aussitôt sur tous vos appareils.",
     noMatchTitle: "Aucun résultat",
     noMatch: (query) => `Aucune note ne contient « ${query} ».`,
-    count: (count) => (count <= 1 ? `${count} note` : `${count} notes`),
+    count: (count) => (count <= 1 ? `${count} note` : `${count} notes`),
     more: "Afficher la suite",
     live: "En direct",
     notLive: "Reconnexion",
