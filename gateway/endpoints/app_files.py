@@ -125,7 +125,7 @@ class AppFiles:
         compressed = self._compressed(name)
         sent_file = compressed[1] if compressed else file
         try:
-            response = send_file(sent_file, mimetype=media_type)
+            response = send_file(sent_file, mimetype=media_type, download_name=file.name)
         except RequestedRangeNotSatisfiable:  # RFC 9110 15.5.17
             return Response(status=416, headers={"Content-Range": f"bytes */{sent_file.stat().st_size}"})
         response.vary.add("Accept-Encoding")

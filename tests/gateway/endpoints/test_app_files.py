@@ -117,6 +117,7 @@ def test_a_client_gets_the_compressed_file_that_it_accepts(
     assert response.get("content-encoding") == coding
     assert "Accept-Encoding" in response.get_all("vary")
     assert response.get("content-type") == "text/javascript; charset=utf-8"
+    assert response.get("content-disposition") == "inline; filename=main-ABCD2345.js"
     assert response.body == {"br": b"brotli", None: SCRIPT}.get(coding, response.body)
 
 
