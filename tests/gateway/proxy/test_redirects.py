@@ -312,6 +312,8 @@ def test_a_redirect_that_adds_a_slash_leads_to_the_gateway(
     secrets = tmp_path / ".data"
     secrets.mkdir()
     (secrets / "reports.secret").write_text("0123456789abcdef" * 4)
+    monkeypatch.setenv("IDENTITY_SECRET_FILE", str(secrets / "reports.secret"))
+    monkeypatch.setenv("IDENTITY_AUDIENCE", "reports")
     names: dict[str, object] = {"__name__": "reports"}
     exec(compile(code_block(GUIDE, "python"), GUIDE, "exec"), names)
     app = names["app"]
