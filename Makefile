@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run reload grant auth secrets migration setup test fuzz test-packages test-large test-isolation test-migration test-faults test-browser client test-clients lifetimes lifetimes-front-end soak timing bench bench-growth bench-setup load load-ui \
+.PHONY: help run reload grant auth secrets migration setup test fuzz test-packages test-large test-isolation test-migration test-faults test-browser client test-clients lifetimes soak timing bench bench-growth bench-setup load load-ui \
 	lint lock clean
 
 help: ## List the commands
@@ -93,12 +93,8 @@ test-clients: setup ## Test the client for front ends, the app, and clients of o
 	@cd client && npm test --silent
 	@$(BIN)/python -m pytest --timeout 600 tests/front_end tests/clients
 
-lifetimes: setup ## Play 10,000 lives of simulated apps against a running system: LIVES=1000 SEED=7 (FIRST=17 plays one again)
-	@$(BIN)/python -m tests.lifetimes \
-		--lives $(or $(LIVES),10000) --first $(or $(FIRST),0) --seed $(or $(SEED),1) $(ARGS)
-
-lifetimes-front-end: setup ## The same with the client for front ends, in Node (needs Node 20 and npm)
-	@$(BIN)/python -m tests.lifetimes.front_end \
+lifetimes: setup ## Play 10,000 lives of simulated apps with each client (needs Node 20 and npm): LIVES=1000 SEED=7 CLIENT=python
+	@$(BIN)/python -m tests.lifetimes $(if $(CLIENT),--client $(CLIENT)) \
 		--lives $(or $(LIVES),10000) --first $(or $(FIRST),0) --seed $(or $(SEED),1)
 
 soak: setup ## Test for 40 minutes: 100,000 refreshes, a million bodies and requests, idle and hostile connections

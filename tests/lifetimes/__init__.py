@@ -1,1 +1,1 @@
-"""Simulated lifetimes of apps: `make lifetimes`. scenario.py has the lives as data, the players play them."""
+"""Simulated lifetimes of apps: `make lifetimes`. python_client.py and front_end.py play them with their client."""

@@ -1,4 +1,4 @@
-"""The lives of simulated apps as data, one JSON document a life, which the players of each client play.
+"""The lives of simulated apps as data, one JSON document a life, which the player of the Python client plays.
 
 `python -m tests.lifetimes.scenario --lives 10 --seed 1` prints them. A life has an account and a session of its own:
 
@@ -31,6 +31,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -40,11 +41,7 @@ Step = dict[str, Any]
 ACCESS_LIFETIME = 4
 """ACCESS_TOKEN_LIFETIME of the stack, in seconds."""
 
-SETTINGS = {
-    "ACCESS_TOKEN_LIFETIME": str(ACCESS_LIFETIME),
-    "ACCESS_TOKEN_LEEWAY": "0",
-    "ACCESS_LIFETIME_JITTER": "0",
-    "REFRESH_GRACE": "5",
+STACK_SETTINGS = {
     # Passwords are no part of this: with the default cost, hashing would take most of the time.
     "ARGON2_TIME_COST": "1",
     "ARGON2_MEMORY_COST": "8",
@@ -52,11 +49,33 @@ SETTINGS = {
     "LOG_LEVEL": "ERROR",
     "ACCESS_LOG": "off",
 }
-"""The settings of the stack that the lives are played against."""
+"""The settings of every stack that lives are played against."""
+
+SETTINGS = {
+    **STACK_SETTINGS,
+    "ACCESS_TOKEN_LIFETIME": str(ACCESS_LIFETIME),
+    "ACCESS_TOKEN_LEEWAY": "0",
+    "ACCESS_LIFETIME_JITTER": "0",
+    "REFRESH_GRACE": "5",
+}
+"""The settings of the stack that the lives below are played against."""
 
 _WEIGHTS = {"requests": 12, "wait": 1, "clock": 2, "restart": 2, "die": 3, "log-out": 1, "end": 1, "kill": 0.05}
 _REFRESH_FAULTS = ("unsent", "lost-answer", "lost-answer", "unavailable")
 _TOKEN_FILE_BYTES = 1300
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The lives to play: `count` of them, from the number `first` on. Each depends on `seed` and its number alone."""
+
+    count: int
+    first: int
+    seed: int
+
+    def lives(self) -> Iterator[Life]:
+        """Yield the lives."""
+        return lives(self.first, self.count, self.seed)
 
 
 def lives(first: int, count: int, seed: int) -> Iterator[Life]:

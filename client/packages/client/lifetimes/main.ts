@@ -23,7 +23,7 @@ async function main(url: string, lives: number, first: number, seed: number): Pr
         for (const [name, count] of Object.entries(diary.steps)) steps[name] = (steps[name] ?? 0) + count;
       } catch (error) {
         failures.push(`life ${life}: ${error instanceof Error ? error.message : String(error)}`);
-        process.stderr.write(`${failures.at(-1)}; play it again with LIVES=1 FIRST=${life} SEED=${seed}\n`);
+        process.stderr.write(`${failures.at(-1)}; again: make lifetimes CLIENT=front-end LIVES=1 FIRST=${life} SEED=${seed}\n`);
       }
       if (++ended % 500 === 0) process.stderr.write(`${ended} of ${lives} lives, ${failures.length} failures\n`);
     }
