@@ -12,7 +12,7 @@ from tests.lifetimes.scenario import STACK_SETTINGS, Selection
 from tests.system.support.running_stack import run_stack
 
 CLIENT = ROOT / "client"
-PLAYER = CLIENT / "packages/client/dist/lifetimes.js"
+PLAYER = CLIENT / "packages/client/build/lifetimes.js"
 SETTINGS = {**STACK_SETTINGS, "SESSION_COOKIE_SECURE": "off"}
 
 

@@ -4,15 +4,15 @@ import { type Json, sessionsApi, usersApi } from "./accounts.js";
 import type { BrowserSession, LogIn, Register, User } from "./api-types.js";
 import { authorizedFetch } from "./authorized-fetch.js";
 import { type Clock, systemClock } from "./clock.js";
-import { credentialOf } from "./credential.js";
-import { type EventsOptions, type EventStream, openEvents } from "./events.js";
+import { credentialOf } from "./session/credential.js";
+import { type EventsOptions, type EventStream, openEvents } from "./streams/events.js";
 import { type Exchange, exchangeOf } from "./exchange.js";
-import { SessionKeeper, type SignOutReason } from "./session-keeper.js";
-import { type SessionSource, SessionStateHolder } from "./session-state.js";
-import { type SessionStorage, webStorage } from "./storage.js";
+import { SessionKeeper, type SignOutReason } from "./session/keeper.js";
+import { type SessionSource, SessionStateHolder } from "./session/state.js";
+import { type SessionStorage, webStorage } from "./session/storage.js";
 import { tokensOf, Transport } from "./transport.js";
 import { watchConnection } from "./connection-watch.js";
-import { openWebSocket, type WebSocketOptions } from "./web-socket.js";
+import { openWebSocket, type WebSocketOptions } from "./streams/web-socket.js";
 
 /** The options of `createClient`. Only `url` is required. */
 export interface ClientOptions {

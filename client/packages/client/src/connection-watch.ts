@@ -1,7 +1,7 @@
 /** Watches the connection: the window's events, and checks while offline. `navigator.onLine` decides nothing. */
 
 import type { Clock } from "./clock.js";
-import type { SessionStateHolder } from "./session-state.js";
+import type { SessionStateHolder } from "./session/state.js";
 
 const FIRST_DELAY = 1000;
 const LONGEST_DELAY = 30_000;

@@ -6,9 +6,9 @@
  */
 
 import { abortable } from "./clock.js";
-import type { Credential } from "./credential.js";
+import type { Credential } from "./session/credential.js";
 import { ApiError } from "./errors.js";
-import type { SessionKeeper } from "./session-keeper.js";
+import type { SessionKeeper } from "./session/keeper.js";
 import { type Answer, discard, type Transport } from "./transport.js";
 
 /** RFC 9110 9.2.2: the server may execute these twice. */

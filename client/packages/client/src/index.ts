@@ -5,10 +5,10 @@ export { type Client, type ClientOptions, createClient, type Registration } from
 export type { Json, JsonInit } from "./accounts.js";
 export type { Clock } from "./clock.js";
 export { ApiError, NetworkError, SignedOutError } from "./errors.js";
-export type { EventsOptions, EventStream } from "./events.js";
+export type { EventsOptions, EventStream } from "./streams/events.js";
 export type { Authorization, Exchange, ExchangeRequest } from "./exchange.js";
-export type { SignOutReason } from "./session-keeper.js";
-export type { SessionSource, SessionState } from "./session-state.js";
+export type { SignOutReason } from "./session/keeper.js";
+export type { SessionSource, SessionState } from "./session/state.js";
 export {
   capacitorStorage,
   type ItemStore,
@@ -16,6 +16,6 @@ export {
   memoryStorage,
   type SessionStorage,
   webStorage,
-} from "./storage.js";
+} from "./session/storage.js";
 export type { Answer } from "./transport.js";
-export type { WebSocketOptions } from "./web-socket.js";
+export type { WebSocketOptions } from "./streams/web-socket.js";

@@ -3,7 +3,7 @@
 import type { TokenPair } from "./api-types.js";
 import { type Clock, sleep, withDeadline } from "./clock.js";
 import { ApiError, apiErrorOf, NetworkError } from "./errors.js";
-import type { SessionStateHolder } from "./session-state.js";
+import type { SessionStateHolder } from "./session/state.js";
 
 /** Seconds after which a request of the kit itself counts as lost. */
 const DEADLINE_SECONDS = 30;

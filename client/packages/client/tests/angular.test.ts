@@ -12,7 +12,7 @@ import { provideRouter, Router } from "@angular/router";
 import { firstValueFrom, lastValueFrom, toArray } from "rxjs";
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 
-import { authGuard, autoLoginGuard, injectClient, injectSession, provideSallyport, sallyportInterceptor } from "../src/angular.js";
+import { authGuard, autoLoginGuard, injectClient, injectSession, provideSallyport, sallyportInterceptor } from "../src/adapters/angular.js";
 import { ANN, setUp, type SetUp, signedIn } from "./support/clients.js";
 
 const NOTES = "https://gateway.test/api/notes/";

@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import axios, { type AxiosInstance } from "axios";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 
-import { withSallyport } from "../src/axios.js";
+import { withSallyport } from "../src/adapters/axios.js";
 import { createClient, memoryStorage } from "../src/index.js";
 
 let server: Server;

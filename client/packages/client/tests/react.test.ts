@@ -7,7 +7,7 @@ import { renderToString } from "react-dom/server";
 import { expect, test, vi } from "vitest";
 
 import type { Client } from "../src/index.js";
-import { useSession } from "../src/react.js";
+import { useSession } from "../src/adapters/react.js";
 import { ANN, setUp, signedIn } from "./support/clients.js";
 
 vi.stubGlobal("IS_REACT_ACT_ENVIRONMENT", true);

@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import { createClient, memoryStorage } from "../src/index.js";
-import { SessionStateHolder } from "../src/session-state.js";
+import { SessionStateHolder } from "../src/session/state.js";
 import { ANN, BOB, setUp, signedIn } from "./support/clients.js";
 import { problem, userOf } from "./support/fake-gateway.js";
 

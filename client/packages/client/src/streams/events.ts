@@ -1,10 +1,10 @@
 /** Server-sent events over `EventSource`, with a ticket for each connection. Resumes where the last one broke. */
 
-import type { Ticket } from "./api-types.js";
-import { ApiError } from "./errors.js";
-import type { Json } from "./accounts.js";
-import type { SessionSource } from "./session-state.js";
-import type { Transport } from "./transport.js";
+import type { Ticket } from "../api-types.js";
+import { ApiError } from "../errors.js";
+import type { Json } from "../accounts.js";
+import type { SessionSource } from "../session/state.js";
+import type { Transport } from "../transport.js";
 
 /** Options of a stream of events. */
 export interface EventsOptions {

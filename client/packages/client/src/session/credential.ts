@@ -1,7 +1,7 @@
 /** A credential: what authenticates requests, as a value, and what its stored text says. */
 
-import type { User } from "./api-types.js";
-import { jsonObject } from "./errors.js";
+import type { User } from "../api-types.js";
+import { jsonObject } from "../errors.js";
 
 /** The tokens of a session; in cookie mode, where the browser holds the cookie, both are "". */
 export interface Credential {

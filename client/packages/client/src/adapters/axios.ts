@@ -3,7 +3,7 @@
 import type { AxiosAdapter, AxiosError, AxiosInstance, AxiosResponse, InternalAxiosRequestConfig } from "axios";
 import axios from "axios";
 
-import { type Answer, type Authorization, type Client, NetworkError } from "./index.js";
+import { type Answer, type Authorization, type Client, NetworkError } from "../index.js";
 
 type AxiosAnswer = AxiosResponse & Answer;
 

@@ -5,7 +5,7 @@ import { DestroyRef, type EnvironmentProviders, inject, InjectionToken, makeEnvi
 import { Router, type UrlTree } from "@angular/router";
 import { Observable, type Subscription } from "rxjs";
 
-import type { Client, SessionState } from "./index.js";
+import type { Client, SessionState } from "../index.js";
 
 const CLIENT = new InjectionToken<Client>("Sallyport client");
 

@@ -5,12 +5,12 @@
  * New tokens are stored before they are used. So a client that is killed between both still has a valid token.
  */
 
-import type { BrowserSession, User } from "./api-types.js";
-import { withDeadline } from "./clock.js";
+import type { BrowserSession, User } from "../api-types.js";
+import { withDeadline } from "../clock.js";
 import { type Credential, credentialOf, isOfSameUser, parseStored, replaces, type StoredSession } from "./credential.js";
-import { guarded, type SessionStateHolder } from "./session-state.js";
+import { guarded, type SessionStateHolder } from "./state.js";
 import type { SessionStorage } from "./storage.js";
-import { type Call, tokensOf, type Transport } from "./transport.js";
+import { type Call, tokensOf, type Transport } from "../transport.js";
 
 /** Seconds after which a read or write of the storage counts as failed. */
 const STORAGE_SECONDS = 5;

@@ -1,6 +1,6 @@
 /** The state of the session, which pages show: a frozen value, replaced when it changes. */
 
-import type { User } from "./api-types.js";
+import type { User } from "../api-types.js";
 
 /** Who is signed in, and whether the gateway could be reached. */
 export interface SessionState {

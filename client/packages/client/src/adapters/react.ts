@@ -2,7 +2,7 @@
 
 import { useSyncExternalStore } from "react";
 
-import type { Client, SessionState } from "./index.js";
+import type { Client, SessionState } from "../index.js";
 
 const LOADING: SessionState = Object.freeze({ status: "loading", offline: false, user: null });
 

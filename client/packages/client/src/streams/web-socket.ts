@@ -1,9 +1,9 @@
 /** WebSockets, each with a ticket: browsers cannot send an access token with a handshake. */
 
-import type { Json } from "./accounts.js";
-import type { Ticket } from "./api-types.js";
-import { NetworkError } from "./errors.js";
-import type { Transport } from "./transport.js";
+import type { Json } from "../accounts.js";
+import type { Ticket } from "../api-types.js";
+import { NetworkError } from "../errors.js";
+import type { Transport } from "../transport.js";
 
 /** Options of a WebSocket. */
 export interface WebSocketOptions {
