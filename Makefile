@@ -15,6 +15,8 @@ RUN_STAMP := $(VENV)/.installed-run
 BENCH := .venv-bench
 # Packages that drive a browser.
 BROWSER := .venv-browser
+# The built app: test-browser builds it again when a source is newer.
+APP := client/dist/app/index.html
 URL ?= http://127.0.0.1:8000
 
 # Python keeps its bytecode: without it, each of the processes of a system compiles all modules at its start.
@@ -79,7 +81,9 @@ test-faults: setup ## Test a running system with failures, overload and hostile 
 		tests/resource_service/test_hostile_json.py tests/auth_service/mail/test_sending.py tests/auth_service/mail/test_sending_processes.py \
 		tests/auth_service/importing/test_stopped_import.py
 
-test-browser: ## Run the hosted pages and the first page in Chromium of the system (needs chromium and npm)
+test-browser: ## Run the hosted pages, the first page and the app in Chromium of the system (needs chromium, Node 20 and npm)
+	@if [ ! -f $(APP) ] || [ -n "$$(find client -newer $(APP) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' \
+		-not -path '*/.angular/*')" ]; then $(MAKE) --no-print-directory client; fi
 	@$(MAKE) --no-print-directory setup VENV=$(BROWSER) REQUIREMENTS='requirements/dev.txt requirements/browser.txt'
 	@$(BROWSER)/bin/python -m pytest tests/browser
 

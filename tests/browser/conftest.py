@@ -12,6 +12,15 @@ from tests.browser.mailbox import Mailbox
 from tests.browser.visitor import AXE
 from tests.system.support.running_stack import RunningStack, run_stack
 
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -19,6 +28,13 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 def stack() -> Iterator[RunningStack]:
     """A stack whose users verify their addresses."""
     with run_stack(SEND_ACTIVATION_EMAIL="on", SITE_NAME="Notes", SESSION_COOKIE_SECURE="off") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def plain_stack() -> Iterator[RunningStack]:
+    """A stack with the settings of `make run`."""
+    with run_stack() as running:
         yield running
 
 
@@ -38,7 +54,7 @@ def chromium() -> Iterator[Browser]:
     assert CHROMIUM, "Chromium is not installed; on Debian: apt-get install chromium"
     _install_axe()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
 

@@ -6,19 +6,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.visitor import Visitor, visit
-from tests.system.support.running_stack import RunningStack, run_stack
+from tests.system.support.running_stack import RunningStack
 
 pytestmark = pytest.mark.timeout(300)
 
 ALL_EXPECTED = "All steps were answered as expected."
 PARTS = ["gateway", "auth service", "notes service", "Redis", "SQL"]
-
-
-@pytest.fixture(scope="module")
-def plain_stack() -> Iterator[RunningStack]:
-    """A stack with the settings of `make run`."""
-    with run_stack() as running:
-        yield running
 
 
 @pytest.fixture

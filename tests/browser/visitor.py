@@ -7,8 +7,8 @@ from pathlib import Path
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 AXE = Path(__file__).with_name("node_modules") / "axe-core" / "axe.min.js"
-_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-_RUN_AXE = """async rules => {
+AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+RUN_AXE = """async rules => {
   const found = await axe.run(document, {runOnly: rules});
   return found.violations.map(one => one.id + ": " + one.nodes.map(node => node.html).join(" "));
 }"""
@@ -76,7 +76,7 @@ class Visitor:
             self.page.evaluate(AXE.read_text(encoding="utf-8"))
             for scheme in ("dark", "light"):
                 self.page.emulate_media(color_scheme=scheme)
-                found = self.page.evaluate(_RUN_AXE, _RULES)
+                found = self.page.evaluate(RUN_AXE, AXE_RULES)
                 assert found == [], (self.page.url, scheme, found)
         self._take_pictures()
 

@@ -1,0 +1,1 @@
+"""The app of `client/` in Chromium, served by a running gateway at /app/."""

@@ -1,0 +1,206 @@
+"""The app on one device: a browser profile with its tabs, and a record of what they sent and wrote."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Locator, Page, Request, Route, expect
+
+from stack.plan import ROOT
+from tests.system.support.running_stack import Account
+
+Mode = Literal["token", "cookie"]
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 800}
+REFRESH = "/auth/jwt/refresh/"
+KIT = ROOT / "client" / "packages" / "client" / "dist"
+KIT_PAGE = """<!doctype html><title>kit</title><link rel="icon" href="data:,"><script type="module">
+import { createClient } from "./index.js";
+window.client = createClient({ url: location.origin, mode: "token" });
+await client.ready;
+document.title = client.session.current.status;
+</script>"""
+BROWSER_MESSAGE = "Failed to load resource"
+"""What Chromium itself writes about a response of 400 or more, or a lost connection."""
+
+
+@dataclass(slots=True)
+class Tab:
+    """One tab of the app."""
+
+    url: str
+    page: Page
+
+    @property
+    def view(self) -> Locator:
+        """The page that Ionic shows; it keeps the others in the document."""
+        return self.page.locator("ion-router-outlet > .ion-page:not(.ion-page-hidden)")
+
+    def go(self, path: str) -> None:
+        """Open a path below /app/ by a full load of the document."""
+        self.page.goto(f"{self.url}/app{path}")
+
+    def expect_heading(self, name: str) -> None:
+        """Wait until the page with the heading is the only one that is shown: during an animation there are two."""
+        expect(self.view).to_have_count(1)
+        expect(self.view.get_by_role("heading", name=name, exact=True)).to_be_visible()
+
+    def expect_home(self, account: Account | None = None) -> None:
+        """Wait for the home page, and for the address of the account on it."""
+        self.expect_heading("Info about me")
+        if account:
+            expect(self.view.get_by_text(account.email)).to_be_visible()
+
+    def expect_log_in(self, reason: str = "") -> None:
+        """Wait for the log-in page, and check the reason that it gives."""
+        self.expect_heading("Log in")
+        if reason:
+            expect(self.view.get_by_role("status")).to_have_text(reason)
+
+    @property
+    def problem(self) -> Locator:
+        """What is wrong with a form as a whole."""
+        return self.view.locator("app-form-message").get_by_role("alert")
+
+    def field(self, label: str) -> Locator:
+        """The input element with the label."""
+        return self.view.get_by_label(label, exact=True)
+
+    def press(self, name: str) -> None:
+        """Press the button of the shown page."""
+        self.view.get_by_role("button", name=name, exact=True).click()
+
+    def fill(self, **values: str) -> None:
+        """Fill in fields by the names that the server has for them."""
+        for name, value in values.items():
+            self.view.locator(f"input[name={name}]").first.fill(value)
+
+    def log_in(self, account: Account) -> None:
+        """Fill in and send the form of the log-in page."""
+        self.fill(email=account.email, password=account.password)
+        self.press("Log in")
+
+    def log_out(self) -> None:
+        """Press the button of the home page."""
+        self.press("Log out")
+        self.expect_log_in("You are logged out.")
+
+    def expect_notice(self, text: str) -> None:
+        """Wait for a notice at the end of the page, and close it."""
+        notice = self.page.locator("ion-toast").filter(has_text=text)
+        expect(notice).to_be_visible()
+        notice.evaluate("toast => toast.dismiss()")
+        expect(notice).to_have_count(0)
+
+    def save_name(self, name: str) -> None:
+        """Change the first name on the settings page: one request that needs the session."""
+        self.fill(first_name=name)
+        self.press("Save name")
+
+    def stored(self) -> dict[str, Any]:
+        """Return the session in the browser's storage; empty if there is none."""
+        session = json.loads(self.page.evaluate("localStorage.getItem('sallyport')") or "null")
+        return session or {}
+
+    def errors(self) -> dict[str, str]:
+        """Return the text below each wrong field."""
+        script = """fields => Object.fromEntries(fields.map(field =>
+            [field.name, document.getElementById(field.getAttribute("aria-describedby"))?.textContent.trim()]))"""
+        return dict(self.view.locator("input[aria-invalid=true]").evaluate_all(script))
+
+
+@dataclass(slots=True)
+class Device:
+    """One browser profile. Its records are of all its tabs."""
+
+    url: str
+    context: BrowserContext
+    mode: Mode
+    requests: list[Request] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    """What was written to the console, apart from Chromium's own messages."""
+    errors: list[Error] = field(default_factory=list)
+    """Exceptions that no code caught."""
+
+    def open(self, path: str = "/home") -> Tab:
+        """Open the app in a new tab."""
+        tab = Tab(self.url, self.context.new_page())
+        tab.go(path)
+        return tab
+
+    def log_in(self, account: Account, path: str = "/home") -> Tab:
+        """Open a page that needs a log-in, in a new tab, and log in."""
+        tab = self.open(path)
+        tab.expect_log_in()
+        tab.log_in(account)
+        if path == "/home":
+            tab.expect_home(account)
+        return tab
+
+    def open_kit(self) -> Page:
+        """Open a page with `client`, of @sallyport/client, in a new tab. It shares the session with the app."""
+        page = self.context.new_page()
+        page.route(f"{self.url}/kit/**", _answer_with_kit)
+        page.goto(f"{self.url}/kit/index.html")
+        expect(page).to_have_title("signed-in")
+        return page
+
+    def count(self, method: str, path: str) -> int:
+        """Return how many requests were sent to the path."""
+        return sum(request.method == method and request.url == self.url + path for request in self.requests)
+
+    def check(self) -> None:
+        """Check the promises that hold for every page: nothing logged, no error, nothing sent to other origins."""
+        assert not self.messages
+        assert not self.errors
+        urls = {request.url for request in self.requests}
+        foreign = {url for url in urls if not url.startswith((f"{self.url}/", "data:", "blob:"))}
+        assert not foreign
+        assert not {url for url in urls if "eyJ" in url}, "a token in a URL"
+        if self.mode == "cookie":
+            assert not [one.url for one in self.requests if "authorization" in one.headers]
+
+
+def new_device(
+    browser: Browser, url: str, mode: Mode, language: str = "en-GB", viewport: dict[str, int] | None = None
+) -> Device:
+    """Open a browser profile of its own, on a phone unless `viewport` says otherwise."""
+    size = viewport or PHONE
+    context = browser.new_context(
+        locale=language,
+        viewport={"width": size["width"], "height": size["height"]},
+        reduced_motion="reduce",
+        service_workers="block",
+    )
+    device = Device(url, context, mode)
+
+    def note(message: ConsoleMessage) -> None:
+        if not message.text.startswith(BROWSER_MESSAGE):
+            device.messages.append(message.text)
+
+    context.on("console", note)
+    context.on("weberror", lambda error: device.errors.append(error.error))
+    context.on("request", lambda request: device.requests.append(request))
+    if mode == "token":
+        context.route(f"{url}/app/**", _answer_in_token_mode)
+    return device
+
+
+def _answer_in_token_mode(route: Route) -> None:
+    """Replace the mode in index.html, as one may in the built file."""
+    if route.request.resource_type != "document":
+        route.continue_()
+        return
+    response = route.fetch(headers={**route.request.headers, "accept-encoding": "identity"})
+    page = response.text().replace('name="sallyport-mode" content="cookie"', 'name="sallyport-mode" content="token"')
+    assert 'content="token"' in page
+    route.fulfill(response=response, body=page)
+
+
+def _answer_with_kit(route: Route) -> None:
+    name = Path(route.request.url).name
+    if name == "index.html":
+        route.fulfill(body=KIT_PAGE, content_type="text/html")
+    else:
+        route.fulfill(path=KIT / name, content_type="text/javascript")
