@@ -1,60 +1,18 @@
-"""The SMTP transport, against real servers that accept, refuse, stall and break off."""
+"""The SMTP transport, against real servers that accept and refuse."""
 
-import socket
 import ssl
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from email.headerregistry import Address
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from auth_service.mail.mailbox import Mailbox, wire_address
-from auth_service.mail.message import Content, as_bytes, build_message
 from auth_service.mail.transports import smtp
-from auth_service.mail.transports.interface import (
-    MailDelayed,
-    MailRejected,
-    OutgoingMessage,
-    TransportError,
-    TransportUnavailable,
-)
-from auth_service.mail.transports.smtp import SmtpServer, SmtpTransport
-from tests.auth_service.mail.smtp_server import HOST, MailServer, Talk, broken_server, mail_server
+from auth_service.mail.transports.interface import MailDelayed, MailRejected, TransportError, TransportUnavailable
+from auth_service.mail.transports.smtp import SmtpTransport
+from tests.auth_service.mail.smtp_sending import TOKEN, message, send, settings
+from tests.auth_service.mail.smtp_server import HOST, MailServer, mail_server
 from tests.gateway.stand_ins.certificates import Authority
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
-
-TOKEN = "t3xq5h-" + "Ab_-" * 10 + "Abc"
-CONTENT = Content("en", "Hello", f"Open this:\n\nhttps://app.test/reset/abc/{TOKEN}\n", "<p>Open this</p>\n")
-
-
-def message(recipient: str = "ann@example.org", content: Content = CONTENT) -> OutgoingMessage:
-    sender = Mailbox("Example", "no-reply@example.org")
-    built = build_message(content, sender, recipient, "id@example.org", 1_800_000_000.0)
-    return OutgoingMessage("name", sender.address, wire_address(recipient), as_bytes(built))
-
-
-def settings(port: int, **more: object) -> SmtpServer:
-    plain = SmtpServer(HOST, port, "none", "app.example.org", timeout=5.0)
-    return replace(plain, **more)  # type: ignore[arg-type]
-
-
-def send(server: SmtpServer, outgoing: OutgoingMessage | None = None) -> str:
-    transport = SmtpTransport(server)
-    try:
-        return transport.send(outgoing or message())
-    finally:
-        transport.close()
-
-
-@pytest.fixture
-def server() -> Iterator[MailServer]:
-    with mail_server(MailServer()) as running:
-        yield running
 
 
 @pytest.fixture
@@ -235,129 +193,3 @@ def test_a_server_that_is_down_is_unavailable(server: MailServer) -> None:
 def test_an_unknown_host_is_unavailable() -> None:
     with pytest.raises(TransportUnavailable, match=r"the name mail\.invalid cannot be resolved"):
         send(settings(25, host="mail.invalid"))
-
-
-def stalls_at_once(_: Talk) -> None:
-    time.sleep(5)
-
-
-def stalls_after_the_message(talk: Talk) -> None:
-    talk.until_data()
-    talk.until_end_of_message()
-    time.sleep(5)
-
-
-def sends_a_byte_now_and_then(talk: Talk) -> None:
-    """Each byte is in time for the time-out of a read, so only a total deadline ends it."""
-    talk.connection.sendall(b"220-")
-    for _ in range(50):
-        talk.connection.sendall(b"a")
-        time.sleep(0.1)
-
-
-def refuses_in_the_greeting(talk: Talk) -> None:
-    talk.say("554 5.3.2 no service here")
-
-
-def drops_at_data(talk: Talk) -> None:
-    talk.until_data()
-    talk.hear()
-
-
-def drops_after_the_message(talk: Talk) -> None:
-    talk.until_data()
-    talk.until_end_of_message()
-
-
-BREAKS: list[tuple[Callable[[Talk], None], type[TransportError], str]] = [
-    (stalls_at_once, TransportUnavailable, "did not respond in time"),
-    (sends_a_byte_now_and_then, TransportUnavailable, "closed the connection"),
-    (refuses_in_the_greeting, TransportUnavailable, "554 5.3.2 no service here"),
-    (drops_at_data, MailDelayed, "the connection broke before the server confirmed the message"),
-    (drops_after_the_message, MailDelayed, "the connection broke before the server confirmed the message"),
-    (stalls_after_the_message, MailDelayed, "the connection broke before the server confirmed the message"),
-]
-
-
-@pytest.mark.parametrize(("behave", "error", "reason"), BREAKS)
-def test_a_server_that_stalls_or_breaks_off_delays_the_mail(
-    behave: Callable[[Talk], None], error: type[TransportError], reason: str
-) -> None:
-    started = time.monotonic()
-    large = Content("en", "Large", "a line of text\n" * 100_000, "<p></p>\n")
-    with broken_server(behave) as port, pytest.raises(error, match=reason) as raised:
-        send(settings(port, timeout=0.4), message(content=large))
-    assert type(raised.value) is error
-    assert time.monotonic() - started < 3
-
-
-def test_a_host_with_many_silent_addresses_does_not_outlast_the_deadline(
-    server: MailServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connect = socket.create_connection
-
-    def connect_late(*arguments: Any, **options: Any) -> socket.socket:
-        time.sleep(0.7)  # other addresses, each of which used up the time-out
-        return connect(*arguments, **options)
-
-    monkeypatch.setattr("socket.create_connection", connect_late)
-    with pytest.raises(TransportUnavailable, match="did not respond in time"):
-        send(settings(server.port, timeout=0.3))
-
-
-def test_no_thread_remains_after_a_deadline() -> None:
-    with broken_server(refuses_in_the_greeting) as port:
-        for _ in range(3):
-            with pytest.raises(TransportUnavailable):
-                send(settings(port))
-    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
-
-
-HARD_TEXT = "\n".join(
-    [
-        "a line",
-        ".",
-        "..",
-        ".hidden",
-        "From the beginning",
-        "x" * 3_000,
-        "Zürich, 日本, 😀",
-        "bare\rreturn",
-        ".",
-        "end",
-    ]
-)
-
-
-@pytest.mark.parametrize("text", [HARD_TEXT, HARD_TEXT.encode("ascii", "ignore").decode()], ids=["utf-8", "ascii"])
-def test_dots_long_lines_and_unicode_arrive_unchanged_in_seven_bits(server: MailServer, text: str) -> None:
-    """Also at servers without 8BITMIME; no line is over 998 bytes, and none ends with a bare CR or LF."""
-    html = f"<p>{text}</p>\n"
-    send(settings(server.port), message(content=Content("en", "Hard", text + "\n", html)))
-    (received,) = server.received
-    assert received.content.isascii()
-    assert max(map(len, received.content.split(b"\r\n"))) <= 998
-    without_line_ends = received.content.replace(b"\r\n", b"")
-    assert b"\r" not in without_line_ends
-    assert b"\n" not in without_line_ends
-    assert received.text() == text.replace("\r", "\n") + "\n"
-    assert received.text("html") == html.replace("\r", "\n")
-
-
-@pytest.mark.parametrize(
-    ("recipient", "envelope"),
-    [
-        ("ann@bücher.example", "ann@xn--bcher-kva.example"),
-        ("Ann.O'Neil+tag@Example.ORG", "Ann.O'Neil+tag@example.org"),
-        ('"a@b"@example.org', '"a@b"@example.org'),
-        (f"{'a' * 64}@{'b' * 60}.{'c' * 60}.example.org", f"{'a' * 64}@{'b' * 60}.{'c' * 60}.example.org"),
-    ],
-)
-def test_every_address_of_an_account_can_be_sent_to(server: MailServer, recipient: str, envelope: str) -> None:
-    """Without SMTPUTF8, which many servers lack."""
-    send(settings(server.port), message(recipient))
-    (received,) = server.received
-    assert received.recipient == envelope
-    (to,) = received.message["to"].addresses
-    assert isinstance(to, Address)
-    assert to.addr_spec == envelope
