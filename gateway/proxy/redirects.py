@@ -10,7 +10,8 @@
 | nginx's redirects to directories                  | http                                         |
 | any other host                                    | no                                           |
 
-A URL without an authority is unchanged, except that a route with `strip_prefix` adds its prefix to an absolute path.
+A URL without an authority is unchanged, except that a route with `strip_prefix` adds its prefix to an absolute path,
+and one with `replace_prefix` puts its prefix back.
 """
 
 import re
@@ -51,7 +52,7 @@ def _rewrite_url(url: bytes, route: Route, host: bytes | None, scheme: str) -> b
             return url
         path = parts[3] or b"/"
         return _with_prefix(path if path.startswith(b"/") else b"/" + path, route)
-    if route.stripped_prefix_length and url.startswith(b"/"):
+    if (route.stripped_prefix_length or route.replacement_prefix) and url.startswith(b"/"):
         return _with_prefix(url, route)
     return url
 
@@ -80,13 +81,22 @@ def _has_upstream_port(authority: str, requested: str, route: Route, scheme: str
 
 
 def _with_prefix(path: bytes, route: Route) -> bytes:
-    """Return the upstream's `path` with the prefix that the route strips, as the client has to request it.
+    """Return the upstream's `path` as the client has to request it on a route that strips or replaces its prefix.
 
-    The prefix is not added again if the upstream has added it, because it reads X-Forwarded-Prefix.
+    A stripped prefix is not added again if the upstream has added it, because it reads X-Forwarded-Prefix. A path
+    outside the replacement of a prefix is not changed.
     """
     prefix = route.prefix[: route.stripped_prefix_length].encode("ascii")
-    if prefix and not re.match(re.escape(prefix) + rb"(?:[/?#]|\Z)", path):
+    if route.replacement_prefix:
+        if _is_under(path, route.replacement_prefix):
+            rest = prefix + path[len(route.replacement_prefix) :]
+            path = rest if rest.startswith(b"/") else b"/" + rest
+    elif prefix and not _is_under(path, prefix):
         return prefix + path
     if path[1:2] in (b"/", b"\\"):  # browsers would read it as the name of another host
         return b"/." + path
     return path
+
+
+def _is_under(path: bytes, prefix: bytes) -> bool:
+    return re.match(re.escape(prefix) + rb"(?:[/?#]|\Z)", path) is not None

@@ -217,6 +217,8 @@ class _RoutesReader:
             self._report((*path, "queue"), "needs max_concurrent: without it no request waits")
         if entry.max_wait is not None and not entry.queue:
             self._report((*path, "max_wait"), "needs queue: without it no request waits")
+        if entry.strip_prefix and entry.replace_prefix is not None:
+            self._report((*path, "replace_prefix"), "excludes strip_prefix; give one of them")
         if entry.websocket and entry.upstream == AUTH_UPSTREAM:
             self._report((*path, "websocket"), "must be false: the auth service serves no WebSocket")
         if entry.forward_cookies and entry.upstream == AUTH_UPSTREAM:
@@ -269,7 +271,8 @@ def _route(entry: RouteEntry, upstream: Upstream, login_url: str) -> Route:
         methods=_methods(entry),
         max_body=entry.max_body,
         timeouts=Timeouts(entry.timeout.connect, entry.timeout.read, entry.timeout.total),
-        stripped_prefix_length=len(prefix) if entry.strip_prefix else 0,
+        stripped_prefix_length=len(prefix) if entry.strip_prefix or entry.replace_prefix else 0,
+        replacement_prefix=(entry.replace_prefix or "").rstrip("/").encode("ascii"),
         request_overrides=header_overrides({**forwarded_prefix, **entry.request_headers}),
         forward_headers=frozenset(name.lower().encode("ascii") for name in entry.forward_headers),
         response_overrides=header_overrides(entry.response_headers),

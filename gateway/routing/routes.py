@@ -204,6 +204,8 @@ class Route:
     timeouts: Timeouts
     stripped_prefix_length: int = 0
     """Length in bytes of the prefix that is removed from the forwarded path; always whole segments."""
+    replacement_prefix: bytes = b""
+    """What the forwarded path gets in place of the removed prefix, without a slash at the end."""
     request_overrides: HeaderOverrides | None = None
     """Header fields set on every request to the upstream."""
     forward_headers: frozenset[bytes] = frozenset()
@@ -233,7 +235,9 @@ class Route:
 
     def forwarded_path(self, path: bytes) -> bytes:
         """Return the path that is sent to the upstream for the matched `path`."""
-        return path[self.stripped_prefix_length :] or b"/" if self.stripped_prefix_length else path
+        if not (self.stripped_prefix_length or self.replacement_prefix):
+            return path
+        return self.replacement_prefix + path[self.stripped_prefix_length :] or b"/"
 
 
 class _Node:

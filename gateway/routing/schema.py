@@ -194,6 +194,7 @@ class RouteEntry(_Table):
     max_body: Annotated[int, BeforeValidator(_size), Field(ge=0)] = 2**20
     timeout: TimeoutEntry = TimeoutEntry()
     strip_prefix: bool = False
+    replace_prefix: Annotated[str, AfterValidator(_prefix)] | None = None
     request_headers: Annotated[
         dict[Annotated[str, AfterValidator(_request_header)], _FieldValue], AfterValidator(_unique_names)
     ] = {}

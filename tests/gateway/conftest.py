@@ -48,6 +48,7 @@ ROUTES = routes_toml(
     route_table("/connection-refused/", "public", upstream="connection-refused"),
     route_table("/missing-socket/", "public", upstream="missing-socket"),
     route_table("/stripped/deep/", strip_prefix=True),
+    route_table("/replaced/deep/", replace_prefix="/other/place/"),
     route_table(
         "/fixed/",
         "public",

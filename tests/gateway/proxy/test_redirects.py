@@ -39,6 +39,12 @@ prefix = "/stripped/"
 upstream = "service"
 access = "public"
 strip_prefix = true
+
+[[routes]]
+prefix = "/replaced/"
+upstream = "service"
+access = "public"
+replace_prefix = "/other/place/"
 """
 
 
@@ -117,6 +123,25 @@ def test_a_url_of_the_upstream_becomes_a_path(url: str, rewritten: str) -> None:
 def test_a_stripped_prefix_is_added_once(url: str, rewritten: str) -> None:
     """A service that reads X-Forwarded-Prefix has added it already."""
     assert location(url, route("/stripped/")) == rewritten
+
+
+@pytest.mark.parametrize(
+    ("url", "rewritten"),
+    [
+        ("http://10.0.0.5:8001/other/place/a?b", "/replaced/a?b"),
+        ("/other/place/", "/replaced/"),
+        ("/other/place", "/replaced"),
+        ("/other/place//evil.example/", "/replaced//evil.example/"),
+        ("/other/placebo", "/other/placebo"),
+        ("http://10.0.0.5:8001/elsewhere", "/elsewhere"),
+        ("http://10.0.0.5:8001//evil.example/", "/.//evil.example/"),
+        ("/replaced/a", "/replaced/a"),
+        ("//elsewhere.example/", "//elsewhere.example/"),
+    ],
+)
+def test_a_replaced_prefix_is_put_back(url: str, rewritten: str) -> None:
+    """A path of the service outside the replacement is the same path at the gateway."""
+    assert location(url, route("/replaced/")) == rewritten
 
 
 def test_a_redirect_from_http_to_https_on_the_same_host_is_unchanged() -> None:

@@ -80,6 +80,9 @@ BAD = [
     ("routes[1].prefix: GET /api/ is already defined", route(rest='methods = ["POST", "GET"]') + route()),
     ("routes[1].prefix: HEAD /api", route(rest='methods = ["HEAD"]') + route("/api", rest='methods = ["GET"]')),
     ("routes[0].strip_prefix", route(rest="strip_prefix = 7")),
+    ('routes[0].replace_prefix: must begin with "/"', route(rest='replace_prefix = "auth/"')),
+    ('routes[0].replace_prefix: must begin with "/"', route(rest='replace_prefix = "/a/../b/"')),
+    ("routes[0].replace_prefix: excludes strip_prefix", route(rest='strip_prefix = true\nreplace_prefix = "/a/"')),
     (
         "routes[0].request_headers.X-Identity: must be a header name of letters, digits and -",
         route(rest='request_headers = {X-Identity = ""}'),

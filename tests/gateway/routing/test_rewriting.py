@@ -38,6 +38,22 @@ def test_the_prefix_is_removed_and_the_rest_is_forwarded_byte_for_byte(
     assert upstream.last.get("x-forwarded-prefix") == "/stripped/deep"
 
 
+@pytest.mark.parametrize(
+    ("target", "forwarded"),
+    [
+        ("/replaced/deep", "/other/place"),
+        ("/replaced/deep/?a=/replaced/deep", "/other/place/?a=/replaced/deep"),
+        ("/replaced/deep/replaced/deep/a%20b", "/other/place/replaced/deep/a%20b"),
+    ],
+)
+def test_the_prefix_is_replaced(
+    gateway: RunningGateway, upstream: RawUpstream, token: str, target: str, forwarded: str
+) -> None:
+    assert request_twice(gateway, f"GET {target} HTTP/1.1", f"Authorization: Bearer {token}").status == 200
+    assert upstream.last.request_line == f"GET {forwarded} HTTP/1.1"
+    assert upstream.last.get("x-forwarded-prefix") is None
+
+
 @pytest.mark.parametrize("target", ["/stripped/deep//evil.example/", "/stripped/deep/../x", "/stripped/deep/%2e/x"])
 def test_an_ambiguous_path_is_refused_before_the_prefix_is_removed(
     gateway: RunningGateway, upstream: RawUpstream, token: str, target: str
