@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,9 @@ def imported_database(
         patch.setattr("auth_service.cli.commands.configure_logs", lambda *_, **__: None)
         done = CliRunner().invoke(commands, words, env=environ_for(database, valkey, signing_pem))
     assert done.exit_code == 0, done.output
+    # The command may not have closed its connections yet: users in the write-ahead log would not be copied.
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return database
 
 
