@@ -85,8 +85,9 @@ def stage(name: str, backend: Backend, folder: Path, patience: float = PATIENCE)
     with recording_proxy(backend.url) as proxy:
         storage = folder / f"{uuid.uuid4().hex}.json"
         email = f"{uuid.uuid4().hex}@example.com"
-        with foreign_client(name, proxy.url, storage, patience) as client:
+        with foreign_client(name, proxy.url, storage) as client:  # it may take a while to start
             assert client.call("register", email=email, password=PASSWORD)["status"] == 201
+            client.patience = patience
             yield Stage(name, backend, proxy, client, storage, email)
 
 

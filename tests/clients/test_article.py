@@ -1,11 +1,13 @@
 """The article's client, as its test double behaves: it gets what it needs of a server; its defects are recorded."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.clients.backends import Backend
+from stack.plan import ROOT
+from tests.clients.backends import Backend, sallyport
 from tests.clients.scenarios import (
     Outcome,
     Stage,
@@ -20,10 +22,33 @@ from tests.clients.scenarios import (
     unavailable_refresh,
 )
 
+APP = "_cap_TemplateGenerated"
+"""How its keys in web storage begin."""
+
 PATIENCE = 4.0
 """Seconds after which a request of this client counts as hung: several do."""
 
 pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    """A running stack with the route for the published code, as the documentation shows it."""
+    (route,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/clients/article.md").read_text(), re.DOTALL)
+    routes = tmp_path_factory.mktemp("routes") / "routes.toml"
+    routes.write_text((ROOT / "gateway/routes.toml").read_text() + "\n" + route)
+    with sallyport(GATEWAY_ROUTES=str(routes)) as running:
+        yield running
+
+
+def test_the_published_code_registers_by_a_route_with_another_prefix(backend: Backend, folder: Path) -> None:
+    """It posts to /api/user/, with a stale token if it has one."""
+    with stage("article", backend, folder) as play:
+        play.log_in_and_expire()
+        created = play.client.call("register", path="/api/user/", **play.credentials | {"email": f"c{play.email}"})
+        assert created["status"] == 201
+        assert play.client.request()["body"]["email"] == f"c{play.email}"
+        assert play.client.call("register", path="/api/user/", **play.credentials)["status"] == 400
 
 
 def test_it_registers_logs_in_and_survives_a_wrong_password(backend: Backend, folder: Path) -> None:
@@ -90,4 +115,8 @@ def test_its_log_out_leaves_the_session_alive(backend: Backend, folder: Path) ->
     with stage("article", backend, folder, PATIENCE) as play:
         status, _, refresh = log_out(play).statuses
         assert (status, refresh) == ("hung", 200)
-        assert play.client.call("screen")["stored"] == ["TemplateGenerated-refresh", "TemplateGenerated_currentUser"]
+        kept = [f"{APP}-refresh", f"{APP}_currentUser"]
+        assert play.client.call("screen")["stored"] == kept
+        play.wait_for_expiry()
+        assert play.client.request()["status"] == 200
+        assert play.client.call("screen")["stored"] == [f"{APP}-access", *kept]  # the user is logged in again

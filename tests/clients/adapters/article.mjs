@@ -1,11 +1,13 @@
-import { Client } from "../article/behaviour.mjs";
+import { APP, Client } from "../article/behaviour.mjs";
 import { verbs } from "./outcome.mjs";
 
 export function createClient(gateway) {
   const page = new Client(gateway, localStorage);
   return {
     ...verbs({
-      register: (user) => page.createAccount({ first_name: "", last_name: "", ...user }),
+      // The article's text has this path; its published code has /api/user/.
+      register: ({ path = "/auth/users/", ...user }) =>
+        page.createAccount({ first_name: "Ann", last_name: "Lee", ...user }, path),
       logIn: async (credentials) => {
         if (!(await page.logInPage(credentials))) throw Object.assign(new Error(page.alert), { status: 401 });
       },
@@ -19,6 +21,6 @@ export function createClient(gateway) {
   };
 }
 
-const stored = () => ["TemplateGenerated-access", "TemplateGenerated-refresh", "TemplateGenerated_currentUser"]
+const stored = () => [`${APP}-access`, `${APP}-refresh`, `${APP}_currentUser`]
   .filter((key) => localStorage.getItem(key) !== null)
   .reduce((found, key) => ({ ...found, [key]: true }), {});

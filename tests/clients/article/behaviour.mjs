@@ -1,5 +1,5 @@
 // A test double of the article's Ionic client: its interceptor, its services and its guards, with their defects.
-// It is not the original. docs/clients/article.md describes what it reproduces and where that was read.
+// It is not the original. docs/clients/article.md describes what it reproduces and how it was compared.
 
 // The BehaviorSubject of RxJS, as far as the client uses it.
 class BehaviorSubject {
@@ -39,6 +39,9 @@ async function handle({ method, url, headers, body }) {
   return value;
 }
 
+// The prefix of Capacitor 2 in web storage, and the name in the client's configuration.
+export const APP = "_cap_TemplateGenerated";
+
 export class Client {
   token = "";
   refresh = "";
@@ -66,12 +69,12 @@ export class Client {
   }
 
   #stored(key) {
-    const value = this.storage.getItem(`TemplateGenerated-${key}`);
+    const value = this.storage.getItem(`${APP}-${key}`);
     return value ? JSON.parse(value) : null;
   }
 
   #store(key, value) {
-    this.storage.setItem(`TemplateGenerated-${key}`, JSON.stringify(value));
+    this.storage.setItem(`${APP}-${key}`, JSON.stringify(value));
   }
 
   // ---- the interceptor: every request, log-in and refresh too, carries the token in memory, stale or not
@@ -144,7 +147,7 @@ export class Client {
   }
 
   async getUser() {
-    const cached = this.storage.getItem("TemplateGenerated_currentUser");
+    const cached = this.storage.getItem(`${APP}_currentUser`);
     if (cached) return (this.currentUser = JSON.parse(cached));
     const user = await this.http("GET", "/auth/users/me/").catch(() => null);
     if (user) this.#setUser(user);
@@ -153,20 +156,20 @@ export class Client {
 
   #setUser(user) {
     this.currentUser = user;
-    this.storage.setItem("TemplateGenerated_currentUser", JSON.stringify(user));
+    this.storage.setItem(`${APP}_currentUser`, JSON.stringify(user));
   }
 
   // Does not resolve: the promise of the first removal does not. The refresh token and the user stay stored, and both
   // tokens stay in memory. The server is not told.
   async logoutUser() {
     this.isAuthenticated.next(false);
-    this.storage.removeItem("TemplateGenerated-access");
+    this.storage.removeItem(`${APP}-access`);
     await new Promise(() => {});
   }
 
   // ---- the pages
-  async createAccount({ email, password, first_name, last_name }) {
-    const user = await this.http("POST", "/auth/users/", { email, password, first_name, last_name }).catch((error) => {
+  async createAccount({ email, password, first_name, last_name }, path) {
+    const user = await this.http("POST", path, { email, password, first_name, last_name }).catch((error) => {
       this.alert = error.status === 400 ? "An account already exists with this email" : "A technical error occured";
       throw error;
     });
