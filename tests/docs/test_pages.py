@@ -1,4 +1,4 @@
-"""Every page of docs/ is short, says whom it is for, and links only to what exists."""
+"""Every page of docs/ and every README is short, says whom it is for, and links only to what exists."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,12 @@ import pytest
 from tests.docs.code_blocks import ROOT
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+CLIENT_PAGES = sorted((ROOT / "docs" / "clients").glob("*.md"))
+PACKAGES = [*sorted((ROOT / "packages").glob("*/")), ROOT / "client" / "packages" / "client"]
+"""The folders of the packages that users install. Their READMEs are their pages at PyPI and npm."""
+READMES = [ROOT / "client" / "README.md", *(package / "README.md" for package in PACKAGES)]
+NAMING_FROM_ROOT = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [*NAMING_FROM_ROOT, *READMES]
 MAX_LINES = 250
 LINK = re.compile(r"\]\((?!https?://)([^)#]*)(?:#([^)]+))?\)")
 
@@ -27,7 +32,7 @@ def anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", [*PAGES, *CLIENT_PAGES, *READMES], ids=name)
 def test_a_page_is_short_and_begins_with_whom_it_is_for(page: Path) -> None:
     lines = page.read_text(encoding="utf-8").splitlines()
     assert len(lines) <= MAX_LINES
@@ -49,7 +54,21 @@ def test_the_readme_links_to_every_page() -> None:
     assert {name(page) for page in PAGES} <= linked
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_the_index_of_clients_links_to_every_page_about_clients() -> None:
+    index = ROOT / "docs" / "clients" / "README.md"
+    linked = {path for path, _ in LINK.findall(index.read_text(encoding="utf-8"))}
+    assert {page.name for page in CLIENT_PAGES if page != index} <= linked
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=name)
+def test_a_package_has_the_licence_and_a_readme_that_needs_no_other_file(package: Path) -> None:
+    assert (package / "LICENSE").read_text(encoding="utf-8") == (ROOT / "LICENSE").read_text(encoding="utf-8")
+    readme = package / "README.md"
+    assert not [path for path, _ in LINK.findall(without_code(readme)) if path]
+    assert readme.read_text(encoding="utf-8").endswith("\nMIT licence.\n")
+
+
+@pytest.mark.parametrize("document", NAMING_FROM_ROOT, ids=name)
 def test_every_file_that_a_document_names_exists(document: Path) -> None:
     """A path in backticks that begins with a folder of the project exists, except what commands build."""
     folders = {folder.name for folder in ROOT.iterdir() if folder.is_dir() and not folder.name.startswith(".")}
@@ -65,6 +84,13 @@ def test_the_index_of_decisions_has_the_title_of_each_page() -> None:
     pages = sorted(folder.glob("0*.md"))
     titles = [page.read_text(encoding="utf-8").splitlines()[0].partition(": ")[2] for page in pages]
     assert listed == dict(zip((page.name for page in pages), titles, strict=True))
+
+
+def test_the_contributors_guide_names_every_target_of_the_makefile_that_tests_or_measures() -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    operation = {"help", "run", "reload", "grant", "auth", "secrets"}
+    assert targets - operation == set(re.findall(r"`make ([a-z-]+)", guide)) - operation
 
 
 def test_every_file_and_module_that_the_makefile_names_exists() -> None:
