@@ -13,7 +13,7 @@ from stack.plan import ROOT
 from tests.browser.app.device import Device, Mode, new_device
 from tests.system.support.running_stack import Account, RunningStack, run_stack
 
-PICTURES = Path(os.environ.get("SALLYPORT_PICTURES") or ROOT / ".data" / "pictures")
+PICTURES = pytest.StashKey[Path]()
 ACCESS_SECONDS = 3
 
 NewDevice = Callable[..., Device]
@@ -37,9 +37,9 @@ def brief_stack() -> Iterator[RunningStack]:
 
 @pytest.fixture(scope="session")
 def idle_stack() -> Iterator[RunningStack]:
-    """A stack whose sessions end three seconds after the last refresh."""
+    """A stack whose sessions end six seconds after the last refresh."""
     with run_stack(
-        ACCESS_TOKEN_LIFETIME="1", REFRESH_TOKEN_LIFETIME="3", ACCESS_LIFETIME_JITTER="0", ACCESS_TOKEN_LEEWAY="0"
+        ACCESS_TOKEN_LIFETIME="2", REFRESH_TOKEN_LIFETIME="6", ACCESS_LIFETIME_JITTER="0", ACCESS_TOKEN_LEEWAY="0"
     ) as running:
         yield running
 
@@ -100,7 +100,17 @@ def wait_for_expiry(stack: RunningStack, account: Account) -> None:
         time.sleep(0.1)
 
 
+@pytest.fixture(scope="session")
+def pictures(pytestconfig: pytest.Config) -> Path:
+    """The folder for pictures, which is printed at the end."""
+    folder = Path(os.environ.get("SALLYPORT_PICTURES") or ROOT / ".data" / "pictures")
+    folder.mkdir(parents=True, exist_ok=True)
+    pytestconfig.stash[PICTURES] = folder
+    return folder
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say where the pictures are."""
-    if PICTURES.exists():
-        terminalreporter.write_line(f"pictures of the app: {PICTURES}")
+    """Print where the pictures are."""
+    folder = terminalreporter.config.stash.get(PICTURES, None)
+    if folder:
+        terminalreporter.write_line(f"Pictures of the app: {folder}")

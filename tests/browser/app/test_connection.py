@@ -22,6 +22,7 @@ def test_without_a_network_the_app_says_so_and_recovers(
     expect(tab.view.get_by_text("Live", exact=True)).to_be_visible()
     device.context.set_offline(True)
     expect(notice(tab)).to_have_text("You are offline. What you see may be out of date.")
+    expect(tab.view.get_by_text("Reconnecting", exact=True)).to_be_visible()
     tab.expect_home(account)
     plain_stack.add_note(plain_stack.login(account).access, "Written meanwhile")
     device.context.set_offline(False)

@@ -81,7 +81,7 @@ export class SessionsPage implements ViewWillEnter, ViewDidEnter {
   protected readonly texts = this.language.texts;
   /** What the list shows: this device first, then the others, the last used first. */
   protected readonly rows = computed(() => {
-    const times = new Intl.DateTimeFormat(this.language.tag(), { dateStyle: "medium", timeStyle: "short" });
+    const times = new Intl.DateTimeFormat(this.language.locale(), { dateStyle: "medium", timeStyle: "short" });
     const ordered = [...this.sessions()].sort(
       (one, other) => Number(other.current) - Number(one.current) || other.last_used_at.localeCompare(one.last_used_at),
     );

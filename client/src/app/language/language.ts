@@ -18,9 +18,12 @@ const ENGLISH: Catalogue = {
   serverTexts: { "No active account found with the given credentials": "The e-mail address or the password is wrong." },
 };
 
+function primary(tag: string): string | undefined {
+  return tag.toLowerCase().split("-")[0];
+}
+
 /** Return the first of the browser's languages that the app has, else English. */
 export function preferredLanguage(choice: string | null, languages: readonly string[]): LanguageTag {
-  const primary = (tag: string) => tag.toLowerCase().split("-")[0];
   for (const tag of choice ? [choice, ...languages] : languages) {
     const language = primary(tag);
     if (language === "en" || language === "fr") return language;
@@ -36,6 +39,8 @@ export class Language {
 
   /** The language in use. */
   readonly tag = this.current.asReadonly();
+  /** The language as the browser has it, with the region: "en-GB" writes days before months. */
+  readonly locale = computed(() => navigator.languages.find((tag) => primary(tag) === this.current()) ?? this.current());
   /** The texts in this language. */
   readonly texts = computed(() => this.catalogue().texts);
   /** The other languages, each with its own name. */

@@ -98,7 +98,7 @@ export class NotesPanel {
   protected readonly texts = this.language.texts;
   protected readonly liveText = computed(() => this.texts().notes[this.store.live() ? "live" : "notLive"]);
   protected readonly liveHint = computed(() => this.texts().notes[this.store.live() ? "liveHint" : "notLiveHint"]);
-  private readonly days = computed(() => new Intl.DateTimeFormat(this.language.tag(), { dateStyle: "medium", timeStyle: "short" }));
+  private readonly days = computed(() => new Intl.DateTimeFormat(this.language.locale(), { dateStyle: "medium", timeStyle: "short" }));
 
   constructor() {
     addIcons({ addOutline, documentTextOutline, searchOutline });

@@ -34,8 +34,9 @@ export class NotesStore {
   readonly count = this.total.asReadonly();
   /** Whether the list is loaded. */
   readonly loading = signal<Loading>("loading");
-  /** Whether changes of other devices arrive. */
-  readonly live = signal(false);
+  private readonly streaming = signal(false);
+  /** Whether changes of other devices arrive. A stream notices a lost network long after the device does. */
+  readonly live = computed(() => this.streaming() && !this.session.offline() && !this.session.unreachable());
   /** What is searched for; "" selects every note. */
   readonly query = signal("");
   /** Whether there are more notes than those that are loaded. */
@@ -114,7 +115,7 @@ export class NotesStore {
     this.deleted.clear();
     this.query.set("");
     this.loading.set("loading");
-    this.live.set(false);
+    this.streaming.set(false);
   }
 
   private follow(signal: AbortSignal): void {
@@ -129,12 +130,12 @@ export class NotesStore {
         reset: () => void this.load(),
       },
       onOpen: () => {
-        this.live.set(true);
+        this.streaming.set(true);
         // What changed before the first connection and since a list that failed is in no event.
         if (!opened || this.loading() === "failed") void this.load();
         opened = true;
       },
-      onError: () => this.live.set(false),
+      onError: () => this.streaming.set(false),
     });
   }
 
