@@ -25,7 +25,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run reload grant auth secrets migration setup test fuzz test-packages test-large test-isolation test-migration test-faults test-browser client test-clients lifetimes soak timing bench bench-growth bench-setup load load-ui \
+.PHONY: help run reload grant auth secrets migration setup test fuzz test-all-cases test-packages test-large test-isolation test-migration test-faults test-browser client test-clients lifetimes soak timing bench bench-growth bench-setup load load-ui \
 	lint lock clean
 
 help: ## List the commands
@@ -59,6 +59,10 @@ test: setup ## Run all tests, three files at a time (under three minutes on two 
 
 fuzz: setup ## Compare the effects of 100,000 generated messages before and after similar ones: CASES=1000 SEED=7
 	@SALLYPORT_FUZZ=$(or $(CASES),100000) SALLYPORT_FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest tests/gateway/cold_and_warm
+
+test-all-cases: setup ## Run all cases of the tests of which `make test` runs a sample (a minute)
+	@SALLYPORT_ALL_CASES=1 $(BIN)/python -m pytest tests/auth_service/accounts/foreign_hashes/test_recorded_hashes.py \
+		tests/auth_service/sessions/test_changed_lifetimes.py
 
 test-packages: setup ## Build the wheels of packages/, and test each in an environment with nothing else
 	@packages/test.sh sallyport-client httpx,requests
