@@ -1,6 +1,7 @@
 """The promises about refreshing, for httpx, httpx with asyncio, and requests."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -245,6 +246,57 @@ def test_a_request_is_not_sent_again_as_another_user(client: Any, gateway: FakeG
     gateway.answer = log_in_first  # type: ignore[method-assign]
     assert client.send("POST", "/api/notes/", json={}).status == 401
     assert gateway.count("/api/notes/") == 1
+
+
+def test_a_request_that_waits_for_a_server_does_not_go_on_as_another_user(
+    start: Start, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user logs in during the pause after a 503."""
+    client = start(sleep=lambda seconds: client.auth.log_in("bob@example.com", "right"))
+    client.auth.log_in("ann@example.com", "right")
+
+    async def async_sleep(seconds: float) -> None:
+        client.auth.log_in("bob@example.com", "right")
+
+    monkeypatch.setattr("sallyport_client.httpx.anyio.sleep", async_sleep)
+    gateway.faults["/api/notes/"] = [(503, {"Retry-After": "1"}, b"{}")]
+    assert client.send("GET", "/api/notes/").status == 503
+    assert gateway.count("/api/notes/") == 1
+
+
+def test_a_request_that_waits_for_a_refresh_does_not_begin_as_another_user(
+    start: Start, gateway: FakeGateway, clock: Clock
+) -> None:
+    """Its user logs out, and another one logs in: it gets no token, and is refused."""
+    client = start(clock=clock)
+    client.auth.log_in("ann@example.com", "right")
+    clock.now += gateway.lifetime
+    gateway.refresh_seconds = 0.3
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(client.send, "POST", "/api/notes/", content=b"of ann")
+        wait_until(lambda: gateway.count(REFRESH) == 1)
+        client.auth.log_out()
+        client.auth.log_in("bob@example.com", "right")
+        assert answer.result().status == 401
+    assert [seen.authorization for seen in gateway.seen if seen.path == "/api/notes/"] == [None]
+    assert client.auth.is_signed_in
+
+
+def test_a_refusal_after_a_log_out_is_not_reported_as_the_end_of_the_session(
+    start: Start, gateway: FakeGateway
+) -> None:
+    """The user logged out while a refresh was under way."""
+    reported: list[bool] = []
+    client = start(on_signed_out=lambda: reported.append(True))
+    client.auth.log_in("ann@example.com", "right")
+    gateway.refresh_seconds = 0.3
+    gateway.has_ended = True
+    refresh = threading.Thread(target=client.auth.refresh)
+    refresh.start()
+    wait_until(lambda: gateway.count(REFRESH) == 1)
+    client.auth.log_out()
+    refresh.join()
+    assert reported == []
 
 
 def test_no_representation_shows_a_token() -> None:

@@ -71,6 +71,8 @@ class SallyportAuth(httpx.Auth, Session):
             match flow.after(_received(response), is_replayable=body.is_replayable):
                 case Pause(seconds):
                     self._sleep(seconds)
+                    if not flow.is_same_login:
+                        return
                 case Renew(renewal):
                     self._wait(renewal, request)
                     if not self.is_signed_in or not flow.is_same_login:
@@ -92,6 +94,8 @@ class SallyportAuth(httpx.Auth, Session):
             match flow.after(_received(response), is_replayable=body.is_replayable):
                 case Pause(seconds):
                     await anyio.sleep(seconds)
+                    if not flow.is_same_login:
+                        return
                 case Renew(renewal):
                     await self._async_wait(renewal, request)
                     if not self.is_signed_in or not flow.is_same_login:

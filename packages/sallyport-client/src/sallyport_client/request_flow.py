@@ -58,12 +58,15 @@ class RequestFlow:
 
     @property
     def is_same_login(self) -> bool:
-        """Return whether nobody logged in or out since the first sending. No request changes its user."""
+        """Return whether nobody logged in or out since the request began. No request changes its user."""
         return self._session.logins == self._logins
 
     def authorization(self, url: str) -> str | None:
-        """Return the Authorization field for a request to `url`; None if it gets no token."""
-        access = self._session.access_token
+        """Return the Authorization field for a request to `url`; None if it gets no token.
+
+        A request that waited while another user logged in gets none: it is not that user's.
+        """
+        access = self._session.access_token if self.is_same_login else None
         # A token that another process stored may have expired too. One that the server has just returned has not.
         self._is_renewed = self._has_waited and self._session.is_token_received
         return f"Bearer {access}" if access and self._session.takes_token(url) else None

@@ -74,6 +74,8 @@ class SallyportAuth(AuthBase, Session):
             match flow.after(_received(response), is_replayable=body.is_replayable_in(request)):
                 case Pause(seconds):
                     self._sleep(seconds)
+                    if not flow.is_same_login:
+                        return response
                 case Renew(renewal):
                     self._wait(renewal, request)
                     if not self.is_signed_in or not flow.is_same_login:

@@ -171,19 +171,13 @@ class Session:
         if answer is None:
             return self.access_token
         if answer.status == 401:
-            return self._refused(sent[-1], logins)
+            if self._keeper.refuse(sent[-1], logins) and self._on_signed_out:
+                self._on_signed_out()
+            return self.access_token
         tokens = _tokens_of(_accepted(answer).document, sent[-1].refresh)
         if tokens is not None:
             self._keeper.replace(tokens, logins)
         return self.access_token
-
-    def _refused(self, refused: Tokens, logins: int) -> str | None:
-        held = self._keeper.refuse(refused, logins)
-        if held is not None:
-            return held.tokens.access
-        if self._on_signed_out:
-            self._on_signed_out()
-        return None
 
     def _post_once(self, path: str, document: Mapping[str, str]) -> Answer:
         """POST what must not be done twice. Raises ApiError or NetworkError."""

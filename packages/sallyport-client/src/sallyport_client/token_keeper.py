@@ -101,13 +101,14 @@ class TokenKeeper:
                 self._forget()
             return tokens
 
-    def refuse(self, refused: Tokens, logins: int) -> Held | None:
-        """Forget `refused`, whose refresh token the server refused, unless there are others now; return `held`."""
+    def refuse(self, refused: Tokens, logins: int) -> bool:
+        """Forget `refused`, whose refresh token the server refused. Return False if they were gone or replaced."""
         with self._lock:
             self._synchronize()
-            if logins == self.logins and self.held is not None and self.held.tokens == refused:
-                self._forget()
-            return self.held
+            if logins != self.logins or self.held is None or self.held.tokens != refused:
+                return False
+            self._forget()
+            return True
 
     def renew_lock(self) -> None:
         """Replace the lock in a forked process: a thread of the parent may have held it, and does not exist here."""
