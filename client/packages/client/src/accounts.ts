@@ -13,14 +13,17 @@ export interface JsonInit extends Omit<RequestInit, "body"> {
 /** Return the requests about the user. `keep` gets the user when it was read or changed, `forget` when it is gone. */
 export function usersApi(json: Json, keep: (user: User) => Promise<void>, forget: () => Promise<void>) {
   const users = (path: string) => `/auth/users/${path}/`;
-  const post = (path: string, body: object) => json(users(path), { json: body });
+  // A redirect would send passwords and tokens of mails to another server.
+  const redirect = "error";
+  const post = (path: string, body: object) => json(users(path), { json: body, redirect });
   const kept = async (user: User) => {
     await keep(user);
     return user;
   };
+  const me = async () => kept(await json<User>(users("me")));
   return {
     /** Read the user from the server. */
-    me: async () => kept(await json<User>(users("me"))),
+    me,
     /** Change the names. */
     update: async (change: UserUpdate) => kept(await json<User>(users("me"), { method: "PATCH", json: change })),
     /** Change the password. Every other session ends. */
@@ -28,11 +31,11 @@ export function usersApi(json: Json, keep: (user: User) => Promise<void>, forget
     /** Change the address. Every other session ends. Then reads the user again. */
     setEmail: async (body: SetEmail) => {
       await post("set_email", body);
-      return kept(await json<User>(users("me")));
+      return me();
     },
     /** Delete the account, and sign out. */
     delete: async (body: { current_password: string }) => {
-      await json(users("me"), { method: "DELETE", json: body });
+      await json(users("me"), { method: "DELETE", json: body, redirect });
       await forget();
     },
     /** Have a mail sent to the user, who forgot the password. */

@@ -138,14 +138,14 @@ export function createClient(options: ClientOptions): Client {
     if (cookies) {
       const init: RequestInit = { credentials: "include" };
       const { user } = await read<BrowserSession>(await transport.call({ ...call, path: "/session/", init }));
-      await keeper.keep(credentialOf("", "", user), user);
+      await keeper.begin(credentialOf("", "", user), user);
       return user;
     }
     const response = await transport.call({ ...call, path: "/auth/jwt/create/" });
     if (!response.ok) await read(response);
     const { access, refresh } = await tokensOf(response);
     const replaced = keeper.credential;
-    await keeper.keep(credentialOf(access, refresh ?? "", null), null);
+    await keeper.begin(credentialOf(access, refresh ?? "", null), null);
     if (replaced) void keeper.endAtServer(replaced);
     await quietly(users.me());
     return state.current.user;

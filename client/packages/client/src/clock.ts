@@ -33,15 +33,15 @@ export function abortable<T>(promise: Promise<T>, signal?: AbortSignal | null): 
   });
 }
 
-/** Settle like `start(signal)`. After `milliseconds` abort `signal` and reject, even if `start` ignores the signal. */
+/** Settle like `start(signal)`. After `seconds` abort `signal` and reject, even if `start` ignores the signal. */
 export function withDeadline<T>(
   clock: Clock,
-  milliseconds: number,
+  seconds: number,
   start: (signal: AbortSignal) => T | Promise<T>,
 ): Promise<T> {
   const controller = new AbortController();
-  const cancel = clock.after(milliseconds, () =>
-    controller.abort(new DOMException(`No answer within ${milliseconds / 1000} seconds.`, "TimeoutError")),
+  const cancel = clock.after(seconds * 1000, () =>
+    controller.abort(new DOMException(`No answer within ${seconds} seconds.`, "TimeoutError")),
   );
   const result = new Promise<T>((resolve) => resolve(start(controller.signal)));
   return abortable(result, controller.signal).finally(cancel);

@@ -56,8 +56,11 @@ export function exchangeOf(
 
   return async ({ url, method, signal, replayable, hasOwnCredential }, send) => {
     if (url.origin !== transport.base.origin) return send({ headers: {} });
-    const repeatable = replayable && IDEMPOTENT.test(method);
-    const attempt = (authorization: Authorization) => transport.patiently(() => send(authorization), repeatable, signal);
+    const attempt = (authorization: Authorization) => {
+      const used = keeper.credential;
+      const repeatable = replayable && IDEMPOTENT.test(method) && (async () => keeper.isFor(used));
+      return transport.patiently(() => send(authorization), repeatable, signal);
+    };
     if (hasOwnCredential || OWN_CREDENTIAL.test(url.pathname)) return attempt({ headers: {} });
     // No `await` on the usual way to `send`: a request with `keepalive` must leave before the page is gone.
     const waiting = ready();
@@ -66,18 +69,20 @@ export function exchangeOf(
     const ahead = keeper.credential;
     if (!replayable && ahead && ahead.expiresAt < transport.clock.now() + STREAM_MARGIN) {
       await abortable(keeper.renew(ahead), signal);
+      if (keeper.credential && !keeper.isFor(ahead)) throw notRepeatable();
     }
     for (let isFinal = false; ; ) {
       const used = keeper.credential;
       const answer = await attempt(authorizationOf(used, method));
       if (answer.status !== 401 || !used || isFinal || !(await abortable(keeper.renew(used), signal))) return answer;
-      if (!replayable) {
-        const detail = "The token had expired and is renewed: send a new stream.";
-        throw new ApiError(401, "not_repeatable", detail);
-      }
+      if (!replayable) throw notRepeatable();
       discard(answer);
       // A credential that another tab stored may have expired as well: after its 401 there is one more repetition.
       isFinal = keeper.isFromServer;
     }
   };
+}
+
+function notRepeatable(): ApiError {
+  return new ApiError(401, "not_repeatable", "Send a new stream: the token was replaced.");
 }

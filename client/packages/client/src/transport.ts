@@ -65,10 +65,12 @@ export class Transport {
     if (body) headers["Content-Type"] = "application/json";
     const start = async (signal: AbortSignal) => {
       const text = body ? { body: JSON.stringify(body) } : {};
-      const response = await this.fetch(this.urlOf(path).href, { ...init, ...text, method, headers, signal });
+      // The body has a token or a password, which a redirect would send to another server.
+      const redirect = "error";
+      const response = await this.fetch(this.urlOf(path).href, { ...init, ...text, method, headers, signal, redirect });
       return new Response((await response.text()) || null, response);
     };
-    return this.patiently(() => withDeadline(this.clock, DEADLINE_SECONDS * 1000, start), repeatable);
+    return this.patiently(() => withDeadline(this.clock, DEADLINE_SECONDS, start), repeatable);
   }
 
   private fail(error: unknown, signal?: AbortSignal | null): never {

@@ -45,6 +45,8 @@ export class SessionKeeper {
   private flushing: Promise<void> | undefined;
   /** Counts changes of the session, so that a slow read or write does not undo a later change. */
   private changes = 0;
+  /** The running write. Writes take turns: an earlier one must not end last. */
+  private writing: Promise<boolean | undefined> | undefined;
 
   constructor(private readonly options: KeeperOptions) {}
 
@@ -53,7 +55,8 @@ export class SessionKeeper {
     const { cookies, storage, key } = this.options;
     const changes = this.changes;
     const text = await this.access(() => storage.get(key));
-    if (text === undefined || text === this.known || changes !== this.changes) return;
+    // While something is written, the storage still has what it replaces.
+    if (text === undefined || text === this.known || changes !== this.changes || this.writing) return;
     this.known = text;
     const stored = parseStored(text, cookies);
     if (stored === undefined) return; // cleared by the browser or the system: what is in memory stays valid
@@ -65,7 +68,13 @@ export class SessionKeeper {
     else this.forget("other-tab");
   }
 
-  /** Keep a new session or a new credential, and store it. Resolves when it is stored, or cannot be. */
+  /** Begin a session, at once: an answer about the one before must not replace it. Resolves when it is stored, or cannot be. */
+  begin(credential: Credential, user: User | null): Promise<void> {
+    this.set(credential, user);
+    return this.keep(credential, user);
+  }
+
+  /** Keep a new credential of the session, and store it. Resolves when it is stored, or cannot be. */
   async keep(credential: Credential, user: User | null): Promise<void> {
     const { access, refresh } = credential;
     this.logOutPending = false;
@@ -108,7 +117,12 @@ export class SessionKeeper {
       this.renewal ??= this.replace(used).finally(() => (this.renewal = undefined));
       await this.renewal;
     }
-    return this.credential !== null && isOfSameUser(this.credential, used);
+    return this.isFor(used);
+  }
+
+  /** Return whether a request that was sent with `used` may be sent again: no request changes its user. */
+  isFor(used: Credential | null): boolean {
+    return used && this.credential ? isOfSameUser(this.credential, used) : used === this.credential;
   }
 
   /** Ask the gateway who is signed in by the cookie. */
@@ -117,11 +131,11 @@ export class SessionKeeper {
     if (this.logOutPending && !(await this.endCookieSession())) return;
     const before = this.credential;
     const response = await transport.call({ method: "GET", path: "/session/", repeatable: true, init: { credentials: "include" } });
+    const found = response.ok ? ((await response.json()) as BrowserSession) : null;
     if (this.credential !== before || this.logOutPending) return; // a log-in or log-out meanwhile
     if (response.status === 401) return this.clear("session-ended");
-    if (!response.ok) throw await transport.errorOf(response);
-    const { user } = (await response.json()) as BrowserSession;
-    await this.keep(credentialOf("", "", user), user);
+    if (!found) throw await transport.errorOf(response);
+    await this.keep(credentialOf("", "", found.user), found.user);
   }
 
   /** End the session of `credential` at the server. Returns whether the server confirmed it. */
@@ -162,10 +176,13 @@ export class SessionKeeper {
       // The answer may have been lost after the server rotated the token. It then returns the same successor.
       return (await repeatable()) ? transport.call(call) : null;
     });
-    if (!response || !(await repeatable())) return; // another tab was faster, or the user logged out or in
+    if (!response) return;
+    const pair = response.ok ? await tokensOf(response) : null;
+    await this.readStorage();
+    // Another tab was faster, or the user logged out or in. Nothing is awaited between this and the change.
+    if (this.credential !== used) return;
     if (response.status === 401) return this.clear("session-ended");
-    if (!response.ok) throw await transport.errorOf(response);
-    const pair = await tokensOf(response);
+    if (!pair) throw await transport.errorOf(response);
     const { user } = this.options.state.current;
     await this.keep(credentialOf(pair.access, pair.refresh ?? used.refresh, user), user);
   }
@@ -195,10 +212,12 @@ export class SessionKeeper {
     const text = JSON.stringify(stored);
     const before = this.known;
     this.known = text;
-    const written = await this.access(async () => {
+    while (this.writing) await this.writing;
+    const written = await (this.writing = this.access(async () => {
       await storage.set(key, text);
       return true;
-    });
+    }));
+    this.writing = undefined;
     if (this.known !== text) return; // replaced meanwhile
     this.unwritten = written ? undefined : stored;
     if (!written) this.known = before;
@@ -207,7 +226,7 @@ export class SessionKeeper {
   /** Use the storage. Undefined if it fails: the session then lives in memory until it can be written. */
   private async access<T>(use: () => T | Promise<T>): Promise<T | undefined> {
     try {
-      return await withDeadline(this.options.transport.clock, STORAGE_SECONDS * 1000, use);
+      return await withDeadline(this.options.transport.clock, STORAGE_SECONDS, use);
     } catch (error) {
       guarded(() => this.options.onStorageError?.(error));
       return undefined;

@@ -25,12 +25,13 @@ export interface ItemStore {
 
 /** Storage in `localStorage`, which all tabs share, or in another `store` with its methods. Without a window: memory. */
 export function webStorage(store?: ItemStore): SessionStorage {
-  const memory = memoryStorage();
+  const { get: getItem, set: setItem } = memoryStorage();
+  const memory: ItemStore = { getItem, setItem };
   // Where the browser blocks storage, reading the property `localStorage` throws: read it at each use.
-  const place = () => store ?? (typeof window === "undefined" ? undefined : window.localStorage);
+  const place = () => store ?? (typeof window === "undefined" ? memory : window.localStorage);
   return {
-    get: (key) => (place() ? place()!.getItem(key) : memory.get(key)),
-    set: (key, value) => (place() ? place()!.setItem(key, value) : memory.set(key, value)),
+    get: (key) => place().getItem(key),
+    set: (key, value) => place().setItem(key, value),
     subscribe: (key, listener) => {
       if (typeof window === "undefined") return () => undefined;
       // The key of an event is null when everything was cleared.

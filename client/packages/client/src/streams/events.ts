@@ -1,9 +1,9 @@
 /** Server-sent events over `EventSource`, with a ticket for each connection. Resumes where the last one broke. */
 
-import type { Ticket } from "../api-types.js";
 import { ApiError } from "../errors.js";
 import type { Json } from "../accounts.js";
 import type { SessionSource } from "../session/state.js";
+import { urlWithTicket } from "./ticket.js";
 import type { Transport } from "../transport.js";
 
 /** Options of a stream of events. */
@@ -74,10 +74,8 @@ export function openEvents(context: EventsContext, path: string, options: Events
     cancelRetry = undefined;
     try {
       if (!context.EventSource) throw new ApiError(0, "no_event_source", "Pass an EventSource to createClient: this platform has none.");
-      const { ticket } = await context.json<Ticket>("/session/ticket", { method: "POST" });
+      const url = await urlWithTicket(context.json, context.transport, path);
       if (closed) return;
-      const url = context.transport.urlOf(path);
-      url.searchParams.set("ticket", ticket);
       if (lastEventId) url.searchParams.set("last_event_id", lastEventId);
       source = new context.EventSource(url.href);
       listen(source);
@@ -92,7 +90,7 @@ export function openEvents(context: EventsContext, path: string, options: Events
       options.onOpen?.();
     };
     // The browser would connect again with the same ticket, which opens one stream only.
-    opened.onerror = () => opened === source && fail(new TypeError(`The stream ${path} was interrupted.`));
+    opened.onerror = () => opened === source && fail(new TypeError(`${path} was interrupted.`));
     for (const [type, listener] of Object.entries(options.on)) {
       opened.addEventListener(type, (event) => {
         if (closed || opened !== source) return;

@@ -1,8 +1,8 @@
 /** WebSockets, each with a ticket: browsers cannot send an access token with a handshake. */
 
 import type { Json } from "../accounts.js";
-import type { Ticket } from "../api-types.js";
 import { NetworkError } from "../errors.js";
+import { urlWithTicket } from "./ticket.js";
 import type { Transport } from "../transport.js";
 
 /** Options of a WebSocket. */
@@ -17,16 +17,14 @@ export async function openWebSocket(
   path: string,
   { protocols }: WebSocketOptions = {},
 ): Promise<WebSocket> {
-  const { ticket } = await json<Ticket>("/session/ticket", { method: "POST" });
-  const url = transport.urlOf(path);
+  const url = await urlWithTicket(json, transport, path);
   url.protocol = url.protocol.replace("http", "ws");
-  url.searchParams.set("ticket", ticket);
   const socket = new WebSocket(url.href, protocols);
   return new Promise((resolve, reject) => {
     socket.onopen = () => {
       socket.onopen = socket.onclose = null;
       resolve(socket);
     };
-    socket.onclose = ({ code }) => reject(new NetworkError(`The WebSocket ${path} was not opened (code ${code}).`));
+    socket.onclose = ({ code }) => reject(new NetworkError(`${path} was not opened (code ${code}).`));
   });
 }
