@@ -64,7 +64,7 @@ test-all-cases: setup ## Run all cases of the tests of which `make test` runs a 
 	@SALLYPORT_ALL_CASES=1 $(BIN)/python -m pytest tests/auth_service/accounts/foreign_hashes/test_recorded_hashes.py \
 		tests/auth_service/sessions/test_changed_lifetimes.py
 
-test-packages: setup ## Build the wheels of packages/, and test each in an environment with nothing else
+test-packages: setup ## Build the wheels of packages/, and test each in an environment with nothing else (needs Node 20 and npm)
 	@packages/test.sh sallyport-client httpx,requests
 	@packages/test.sh sallyport-service eddsa pyjwt
 	@$(BIN)/python -m pytest tests/packages

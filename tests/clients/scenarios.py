@@ -1,4 +1,4 @@
-"""What the users of a client live through, played with any client against any server of djoser's API."""
+"""Scenarios such as a lost refresh or two tabs, played with any client against any server with djoser's API."""
 
 import time
 import uuid

@@ -1,4 +1,4 @@
-"""Clients that others wrote work by configuration alone, whatever happens to tokens and network."""
+"""Clients that others wrote keep their users logged in through expiry, lost responses, 503s and several tabs."""
 
 from pathlib import Path
 

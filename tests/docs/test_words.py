@@ -64,7 +64,10 @@ OLD_FIRST_WORDS = ("Owns", "Decides", "Tells", "Is", "Asks", "Says", "Finds out"
 """First words of a docstring that leave open what the thing is or does."""
 
 THIS_FILE = Path(__file__).resolve()
-TEXT_ENDINGS = {".py", ".md", ".toml", ".yml", ".yaml", ".cfg", ".conf", ".sh", ".example", ".in", ""}
+TEXT_ENDINGS = {
+    *(".py", ".ts", ".js", ".mjs", ".css", ".html"),
+    *(".md", ".toml", ".yml", ".yaml", ".cfg", ".conf", ".sh", ".example", ".in", ""),
+}
 
 
 def tracked_files() -> list[Path]:

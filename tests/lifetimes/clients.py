@@ -1,4 +1,4 @@
-"""The Python clients that live: the same verbs for httpx, httpx with asyncio, and requests."""
+"""The Python clients under test, with the same methods for httpx, httpx with asyncio, and requests."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ RETRY = RetryPolicy(total_seconds=30, attempt_seconds=15, first_pause=0.05, long
 _TLS = ssl.create_default_context()  # made once: it takes 20 ms, and every transport wants one
 
 
-class Died(BaseException):
+class ProcessEnded(BaseException):
     """The end of a process while it stores its tokens."""
 
 
@@ -48,28 +48,28 @@ class Sending:
         return {"headers": headers, **({"json": {"title": self.title}} if self.method == "POST" else {})}
 
 
-class MortalStore(FileStore):
-    """A FileStore whose process dies while it writes, if it is told to."""
+class InterruptibleStore(FileStore):
+    """A FileStore whose process ends while it writes, if `ends_at_byte` is set."""
 
-    dies_at: int | bool | None = False
-    """After this byte of the temporary file; None: after the file was replaced; False: it does not die."""
+    ends_at_byte: int | bool | None = False
+    """After this byte of the temporary file; None: after the file was replaced; False: it does not end."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.file = path
 
     def save(self, tokens: Tokens) -> None:
-        """Replace the file, or die."""
-        if self.dies_at is False:
+        """Replace the file. Raises ProcessEnded at `ends_at_byte`."""
+        if self.ends_at_byte is False:
             super().save(tokens)
             return
-        if self.dies_at is None:
+        if self.ends_at_byte is None:
             super().save(tokens)
         else:
             content = json.dumps({"access": tokens.access, "refresh": tokens.refresh}).encode()
             torn = self.file.with_name(f".{self.file.name}.{os.urandom(4).hex()}.tmp")
-            torn.write_bytes(content[: self.dies_at])
-        raise Died
+            torn.write_bytes(content[: self.ends_at_byte])
+        raise ProcessEnded
 
 
 class SteppedClock:
@@ -90,7 +90,7 @@ class Process:
         self.url = url
         self.network = network
         self.clock = SteppedClock()
-        self.store = MortalStore(store)
+        self.store = InterruptibleStore(store)
 
     def send(self, sending: Sending) -> None:
         """Send a request and record its outcome."""

@@ -14,7 +14,7 @@ import requests
 
 from sallyport_client import FileStore
 from stack.plan import ROOT
-from tests.lifetimes.clients import VARIANTS, Died, Process, Sending
+from tests.lifetimes.clients import VARIANTS, Process, ProcessEnded, Sending
 from tests.lifetimes.network import Network
 from tests.lifetimes.scenario import ACCESS_LIFETIME, Life, Step
 
@@ -155,14 +155,14 @@ class _Player:
 
     def _do_die(self, step: Step) -> None:
         process = self._processes[step["process"]]
-        process.store.dies_at = step["byte"]
+        process.store.ends_at_byte = step["byte"]
         try:
             process.auth.refresh()
-        except Died:
+        except ProcessEnded:
             self._do_restart(step)
             return
         # Another process had refreshed, and this one only took that over.
-        process.store.dies_at = False
+        process.store.ends_at_byte = False
 
     def _do_kill(self, step: Step) -> None:
         command = [sys.executable, "-c", VICTIM, self._url, str(self._store)]

@@ -1,4 +1,4 @@
-/** What one build is told by index.html: where the gateway is, and who holds the tokens. */
+/** The settings that a build reads from index.html: where the gateway is, and who holds the tokens. */
 export interface Configuration {
   /** The gateway's URL; "" is the origin that the page came from. */
   readonly gateway: string;

@@ -34,7 +34,7 @@ function toSeconds(time) {
   return typeof time === "number" ? time : Date.parse(time) / 1000;
 }
 
-function say(text, isExpected = true) {
+function showStatus(text, isExpected = true) {
   const status = element("status");
   status.textContent = text;
   status.classList.toggle("unexpected", !isExpected);
@@ -55,7 +55,7 @@ async function perform(step, outcome, current) {
   updateCountdowns = showTokens(element("tokens"), client);
   outcome.className = `outcome ${isExpected ? "expected" : "unexpected"}`;
   outcome.textContent = isExpected ? `${statusOf(done)}, as expected` : `${statusOf(done)} instead of ${step.expects}`;
-  say(`${step.name}: ${outcome.textContent}. ${isExpected ? "" : hintFor(step, response)}`, isExpected);
+  showStatus(`${step.name}: ${outcome.textContent}. ${isExpected ? "" : hintFor(step, response)}`, isExpected);
   return isExpected;
 }
 
@@ -73,7 +73,7 @@ function hintFor(step, response) {
 async function waitFor(step, current) {
   const until = step.waitUntil?.(client) ?? 0;
   while (Date.now() < until && current === run) {
-    say(`${step.name}: in ${Math.ceil((until - Date.now()) / 1000)} s.`);
+    showStatus(`${step.name}: in ${Math.ceil((until - Date.now()) / 1000)} s.`);
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
 }
@@ -104,7 +104,7 @@ async function walk() {
   for (const [place, step] of FLOWS[client.mode].entries()) {
     if (!(await perform(step, outcomes[place], current))) return;
   }
-  say("All steps were answered as expected.");
+  showStatus("All steps were answered as expected.");
 }
 
 /** Forget the tokens, and choose an address that has no account yet. */
@@ -117,7 +117,7 @@ function restart() {
   element("log").replaceChildren();
   updateCountdowns = showTokens(element("tokens"), client);
   showSteps();
-  say("Press a step, or walk through all of them.");
+  showStatus("Press a step, or walk through all of them.");
 }
 
 for (const radio of document.querySelectorAll("input[name=mode]")) {

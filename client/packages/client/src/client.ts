@@ -107,16 +107,16 @@ export function createClient(options: ClientOptions): Client {
 
   async function start(): Promise<void> {
     await keeper.readStorage();
-    if (cookies && !keeper.credential) await quietly(keeper.readCookieSession());
+    if (cookies && !keeper.credential) await ignoreFailure(keeper.readCookieSession());
     if (!keeper.credential) state.update({ status: "signed-out" });
     else if (cookies || !state.current.user) void Promise.resolve().then(check);
   }
 
   async function check(): Promise<void> {
     await keeper.readStorage();
-    if (cookies) await quietly(keeper.readCookieSession());
-    else if (keeper.credential) await quietly(users.me());
-    else await quietly(transport.call({ method: "GET", path: "/healthz", repeatable: false }));
+    if (cookies) await ignoreFailure(keeper.readCookieSession());
+    else if (keeper.credential) await ignoreFailure(users.me());
+    else await ignoreFailure(transport.call({ method: "GET", path: "/healthz", repeatable: false }));
   }
 
   /** The page is shown again, perhaps after hours in the background or in the back/forward cache. */
@@ -147,7 +147,7 @@ export function createClient(options: ClientOptions): Client {
     const replaced = keeper.credential;
     await keeper.begin(credentialOf(access, refresh ?? "", null), null);
     if (replaced) void keeper.endAtServer(replaced);
-    await quietly(users.me());
+    await ignoreFailure(users.me());
     return state.current.user;
   }
 
@@ -198,6 +198,6 @@ export function createClient(options: ClientOptions): Client {
 }
 
 /** Wait for a request whose failure changes nothing: `session.current.offline` shows a lost connection. */
-async function quietly(work: Promise<unknown>): Promise<void> {
+async function ignoreFailure(work: Promise<unknown>): Promise<void> {
   await work.catch(() => undefined);
 }

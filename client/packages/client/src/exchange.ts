@@ -59,7 +59,7 @@ export function exchangeOf(
     const attempt = (authorization: Authorization) => {
       const used = keeper.credential;
       const repeatable = replayable && IDEMPOTENT.test(method) && (async () => keeper.isFor(used));
-      return transport.patiently(() => send(authorization), repeatable, signal);
+      return transport.sendWithRetries(() => send(authorization), repeatable, signal);
     };
     if (hasOwnCredential || OWN_CREDENTIAL.test(url.pathname)) return attempt({ headers: {} });
     // No `await` on the usual way to `send`: a request with `keepalive` must leave before the page is gone.

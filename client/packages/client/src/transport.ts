@@ -42,7 +42,7 @@ export class Transport {
    *
    * Rejects with a NetworkError if there is no answer, and with the reason of `signal` if it aborted.
    */
-  async patiently<A extends Answer>(
+  async sendWithRetries<A extends Answer>(
     start: () => Promise<A>,
     repeatable: Repeatable,
     signal?: AbortSignal | null,
@@ -70,13 +70,13 @@ export class Transport {
       const response = await this.fetch(this.urlOf(path).href, { ...init, ...text, method, headers, signal, redirect });
       return new Response((await response.text()) || null, response);
     };
-    return this.patiently(() => withDeadline(this.clock, DEADLINE_SECONDS, start), repeatable);
+    return this.sendWithRetries(() => withDeadline(this.clock, DEADLINE_SECONDS, start), repeatable);
   }
 
   private fail(error: unknown, signal?: AbortSignal | null): never {
     if (signal?.aborted) throw error;
     this.state.update({ offline: true });
-    // A browser tells a script no more: it hides the answer to an origin that is not allowed, too.
+    // A browser gives a script no reason: it also hides the answer to an origin that is not allowed.
     const reasons = "no network, gateway down, or origin not in ALLOWED_ORIGINS";
     throw new NetworkError(`No answer from ${this.base.origin}: ${reasons}.`, { cause: error });
   }

@@ -87,7 +87,7 @@ export class RegisterPage implements ViewWillEnter {
   protected async sendAgain(email: string): Promise<void> {
     try {
       await this.client.users.resendActivation(email);
-      await this.notices.say(this.texts().register.sentAgain);
+      await this.notices.inform(this.texts().register.sentAgain);
     } catch (error) {
       this.form.fail(error);
       await this.notices.warn(this.form.message());

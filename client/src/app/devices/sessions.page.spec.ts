@@ -21,8 +21,8 @@ const session = (id: string, device: string, current: boolean) => ({
 async function show(confirmed: boolean, rows: () => unknown) {
   const gateway = new FakeGateway(ANN);
   gateway.on("GET /auth/sessions/", () => [200, rows()]);
-  const said: string[] = [];
-  const notices = { confirm: async () => confirmed, say: async (text: string) => said.push(text), warn: async (text: string) => said.push(text) };
+  const shownTexts: string[] = [];
+  const notices = { confirm: async () => confirmed, inform: async (text: string) => shownTexts.push(text), warn: async (text: string) => shownTexts.push(text) };
   TestBed.configureTestingModule({
     providers: [...gateway.providers, provideRouter([]), provideIonicAngular(), { provide: Notices, useValue: notices }],
   });
@@ -34,7 +34,7 @@ async function show(confirmed: boolean, rows: () => unknown) {
     buttons.find((button) => button.textContent?.trim() === text)?.click();
   };
   await fixture.whenStable();
-  return { gateway, page, press, said, fixture };
+  return { gateway, page, press, shownTexts, fixture };
 }
 
 const headings = (page: HTMLElement) => [...page.querySelectorAll("h2")].map((one) => one.textContent?.replace(/\s+/g, " ").trim());
@@ -50,7 +50,7 @@ describe("SessionsPage", () => {
 
   it("logs out one device after a question, and reads the list again", async () => {
     let rows = BOTH;
-    const { gateway, page, press, said } = await show(true, () => rows);
+    const { gateway, page, press, shownTexts } = await show(true, () => rows);
     gateway.on("DELETE /auth/sessions/1/", () => {
       rows = rows.slice(1);
       return [204];
@@ -58,7 +58,7 @@ describe("SessionsPage", () => {
     await until(() => headings(page).length === 2);
     press("Log out");
     await until(() => headings(page).length === 1);
-    expect(said).toEqual(["The device was logged out."]);
+    expect(shownTexts).toEqual(["The device was logged out."]);
   });
 
   it("logs out nothing if the user does not want to", async () => {

@@ -145,7 +145,7 @@ export class SessionsPage implements ViewWillEnter, ViewDidEnter {
   private async act(request: () => Promise<unknown>, done: string): Promise<void> {
     try {
       await request();
-      await this.notices.say(done);
+      await this.notices.inform(done);
     } catch (error) {
       // The session has ended already: the list that is read below shows it.
       if (!(error instanceof ApiError && error.status === 404)) {

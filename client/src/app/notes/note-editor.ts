@@ -144,7 +144,7 @@ export class NoteEditor {
   private async done(message: string): Promise<void> {
     this.settled = true;
     await this.dismiss();
-    void this.notices.say(message);
+    void this.notices.inform(message);
   }
 
   private isChanged(): boolean {

@@ -10,10 +10,10 @@ import { HOME, LOG_IN, pageAfterLogIn } from "./guards";
 /** Why a user came to the log-in page. */
 export type Reason = "logged-out" | "expired" | "deleted";
 
-/** What the client tells of a sign-out. */
+/** Functions that the client calls after a sign-out, with the reason. */
 export type SignOutListeners = Set<(reason: SignOutReason) => void>;
 
-/** The listeners of the client, which is built before them. */
+/** Provides the listeners; the client is created before them. */
 export const SIGN_OUT_LISTENERS = new InjectionToken<SignOutListeners>("sign-out listeners");
 
 /**

@@ -19,7 +19,7 @@ import { UserNameField } from "./user-name-field";
     <section class="card danger-zone" aria-labelledby="delete-heading">
       <h2 id="delete-heading">{{ texts().settings.delete }}</h2>
       <p>{{ texts().settings.deleteText }}</p>
-      @if (asked()) {
+      @if (isConfirming()) {
         <form novalidate (submit)="delete($event)">
           <app-form-message [message]="form.message()" />
           <app-user-name-field />
@@ -32,7 +32,7 @@ import { UserNameField } from "./user-name-field";
           />
           <div class="form-actions">
             <app-submit-button color="danger" [label]="texts().settings.deleteSubmit" [busy]="form.busy()" [expand]="undefined" />
-            <ion-button fill="clear" color="medium" (click)="asked.set(false)">{{ texts().common.cancel }}</ion-button>
+            <ion-button fill="clear" color="medium" (click)="isConfirming.set(false)">{{ texts().common.cancel }}</ion-button>
           </div>
         </form>
       } @else {
@@ -44,14 +44,14 @@ import { UserNameField } from "./user-name-field";
 export class DeleteForm {
   protected readonly form = new FormState({ current_password: { required: true } });
   /** Whether the user pressed the first button. */
-  protected readonly asked = signal(false);
+  protected readonly isConfirming = signal(false);
   protected readonly texts = inject(Language).texts;
   private readonly client = injectClient();
   private readonly navigation = inject(SessionNavigation);
 
   protected ask(): void {
     this.form.reset();
-    this.asked.set(true);
+    this.isConfirming.set(true);
   }
 
   protected delete(event: Event): Promise<void> {

@@ -49,7 +49,7 @@ export class EmailForm {
     return this.form.submit(event, async (values) => {
       await this.client.users.setEmail(values);
       this.form.empty(event);
-      void this.notices.say(this.texts().settings.emailSaved);
+      void this.notices.inform(this.texts().settings.emailSaved);
     });
   }
 }

@@ -50,7 +50,7 @@ export class NameForm {
   protected save(event: Event): Promise<void> {
     return this.form.submit(event, async (names) => {
       await this.client.users.update(names);
-      void this.notices.say(this.texts().settings.nameSaved);
+      void this.notices.inform(this.texts().settings.nameSaved);
     });
   }
 }

@@ -50,7 +50,7 @@ export class PasswordForm {
     return this.form.submit(event, async (values) => {
       await this.client.users.setPassword(values);
       this.form.empty(event);
-      void this.notices.say(this.texts().settings.passwordSaved);
+      void this.notices.inform(this.texts().settings.passwordSaved);
     });
   }
 }

@@ -2,7 +2,7 @@ import { ChangeDetectionStrategy, Component, inject } from "@angular/core";
 
 import { Session } from "../session/session";
 
-/** A hidden field for password managers: it tells them whose password the form is about. */
+/** A hidden field from which password managers read whose password the form changes. */
 @Component({
   selector: "app-user-name-field",
   changeDetection: ChangeDetectionStrategy.OnPush,

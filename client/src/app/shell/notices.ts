@@ -22,13 +22,13 @@ export class Notices {
   private readonly language = inject(Language);
   private readonly open = new Set<Overlay>();
 
-  /** Say for four seconds that something is done. */
-  async say(message: string): Promise<void> {
+  /** Show for four seconds that something is done. */
+  async inform(message: string): Promise<void> {
     await this.closeAll();
     await this.toast({ message, duration: 4000 });
   }
 
-  /** Say for eight seconds what failed. */
+  /** Show for eight seconds what failed. */
   async warn(message: string): Promise<void> {
     const { close } = this.language.texts().common;
     await this.toast({ message, duration: 8000, color: "danger", buttons: [{ text: close, role: "cancel" }] });

@@ -12,7 +12,7 @@ import httpx
 from sallyport_client import errors
 from sallyport_client.errors import BodyNotReplayable
 from sallyport_client.exchange import Answer, Exchange
-from sallyport_client.request_flow import Pause, Received, Renew, RequestFlow
+from sallyport_client.request_flow import Pause, ReceivedResponse, Renew, RequestFlow
 from sallyport_client.retry_policy import RetryPolicy
 from sallyport_client.session import Session, wait_for
 from sallyport_client.tokens import TokenStore
@@ -193,7 +193,7 @@ def _authorized(request: httpx.Request, flow: RequestFlow) -> httpx.Request:
     return request
 
 
-def _received(response: httpx.Response) -> Received:
+def _received(response: httpx.Response) -> ReceivedResponse:
     request = response.request
     authorization = request.headers.get("Authorization")
-    return Received(request.method, str(request.url), authorization, response.status_code, response.headers)
+    return ReceivedResponse(request.method, str(request.url), authorization, response.status_code, response.headers)

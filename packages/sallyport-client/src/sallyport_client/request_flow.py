@@ -16,7 +16,7 @@ _CHALLENGE_ERROR = re.compile(r'\berror="?([a-z_]+)')
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedResponse:
     """A response, and the request that it answers. `authorization` is that of the request; `headers` ignore case."""
 
     method: str
@@ -71,7 +71,7 @@ class RequestFlow:
         self._is_renewed = self._has_waited and self._session.is_token_received
         return f"Bearer {access}" if access and self._session.takes_token(url) else None
 
-    def after(self, received: Received, *, is_replayable: bool) -> Renew | Pause | None:
+    def after(self, received: ReceivedResponse, *, is_replayable: bool) -> Renew | Pause | None:
         """Return how to go on; None if the response is for the caller."""
         if not self.is_same_login:
             return None
@@ -81,7 +81,7 @@ class RequestFlow:
             return self._pause(retry_after_in(received.headers))
         return None
 
-    def _is_about_the_token(self, received: Received) -> bool:
+    def _is_about_the_token(self, received: ReceivedResponse) -> bool:
         if not self._session.takes_token(received.url):
             return False
         if received.authorization is None:  # sent without a session: another process may have logged in since
@@ -90,7 +90,7 @@ class RequestFlow:
         error = _CHALLENGE_ERROR.search(received.headers.get("WWW-Authenticate", ""))
         return error is None or error[1] == "invalid_token"
 
-    def _after_refusal(self, received: Received) -> Renew | None:
+    def _after_refusal(self, received: ReceivedResponse) -> Renew | None:
         self._refusals += 1
         if self._is_renewed or self._refusals > _MAX_REFUSALS:
             return None

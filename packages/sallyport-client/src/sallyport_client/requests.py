@@ -12,7 +12,7 @@ from requests.cookies import extract_cookies_to_jar
 from sallyport_client import errors
 from sallyport_client.errors import BodyNotReplayable
 from sallyport_client.exchange import Answer, Exchange
-from sallyport_client.request_flow import Pause, Received, Renew, RequestFlow
+from sallyport_client.request_flow import Pause, ReceivedResponse, Renew, RequestFlow
 from sallyport_client.retry_policy import RetryPolicy
 from sallyport_client.session import Session, wait_for
 from sallyport_client.tokens import TokenStore
@@ -149,10 +149,12 @@ def _authorize(request: requests.PreparedRequest, flow: RequestFlow) -> None:
         request.headers["Authorization"] = authorization
 
 
-def _received(response: requests.Response) -> Received:
+def _received(response: requests.Response) -> ReceivedResponse:
     request = response.request
     authorization = request.headers.get("Authorization")
-    return Received(request.method or "", request.url or "", authorization, response.status_code, response.headers)
+    return ReceivedResponse(
+        request.method or "", request.url or "", authorization, response.status_code, response.headers
+    )
 
 
 def _send_again(

@@ -15,7 +15,7 @@ from sallyport_client.retry_policy import UNAVAILABLE, RetryPolicy, retry_after_
 from sallyport_client.token_keeper import TokenKeeper
 from sallyport_client.tokens import MemoryStore, Tokens, TokenStore
 
-_EXISTING: "weakref.WeakSet[Session]" = weakref.WeakSet()
+_SESSIONS: "weakref.WeakSet[Session]" = weakref.WeakSet()
 
 
 class Session:
@@ -47,7 +47,7 @@ class Session:
         self.longest_wait = self.retry.total_seconds + 2 * self.retry.attempt_seconds
         """Seconds after which nobody waits for a refresh any longer, even if its answer comes byte by byte."""
         self._renewals = Renewals(self._refresh, lambda: self.access_token, self.longest_wait, clock)
-        _EXISTING.add(self)
+        _SESSIONS.add(self)
 
     @property
     def is_signed_in(self) -> bool:
@@ -241,7 +241,7 @@ def _accepted(answer: Answer) -> Answer:
 
 
 def _after_fork() -> None:
-    for session in list(_EXISTING):
+    for session in list(_SESSIONS):
         session.after_fork()
 
 

@@ -15,7 +15,7 @@ _MARGIN_PART = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldTokens:
     """Tokens, and when this process received them (seconds of its monotonic clock; None if it read them)."""
 
     tokens: Tokens
@@ -55,17 +55,17 @@ class TokenKeeper:
         self._lock = threading.Lock()
         self._in_store = store.load()
         """What the store has, as far as this process knows. Anything else was written by another process."""
-        self.held = Held(self._in_store) if self._in_store else None
+        self.held = HeldTokens(self._in_store) if self._in_store else None
         self.logins = 0
         """The number of log-ins and log-outs. Answers to requests from before the last one are discarded."""
 
-    def synchronize(self) -> Held | None:
+    def synchronize(self) -> HeldTokens | None:
         """Take over what another process did with the store (a refresh, a log-in or a log-out); return `held`."""
         with self._lock:
             self._synchronize()
             return self.held
 
-    def replace(self, tokens: Tokens, logins: int) -> Held | None:
+    def replace(self, tokens: Tokens, logins: int) -> HeldTokens | None:
         """Store refreshed tokens, unless there was a log-in or log-out since `logins`; return `held`.
 
         If the store fails, the tokens are held in memory alone, and the next refresh tries to store them again.
@@ -81,7 +81,7 @@ class TokenKeeper:
                 self._save(tokens)
             except (StoreError, OSError) as error:
                 _log.warning("tokens_not_stored: %s", error)
-            self.held = Held(tokens, self._clock())
+            self.held = HeldTokens(tokens, self._clock())
             return self.held
 
     def log_in(self, tokens: Tokens) -> None:
@@ -89,7 +89,7 @@ class TokenKeeper:
         with self._lock:
             self._save(tokens)
             self.logins += 1
-            self.held = Held(tokens, self._clock())
+            self.held = HeldTokens(tokens, self._clock())
 
     def log_out(self) -> Tokens | None:
         """Forget the tokens; return them. Raises StoreError or OSError; the process has forgotten them even then."""
@@ -139,4 +139,4 @@ class TokenKeeper:
         elif self.held is None or not self.held.tokens.is_newer_than(stored):
             if self.held is not None and self.held.tokens.user != stored.user:
                 self.logins += 1
-            self.held = Held(stored)
+            self.held = HeldTokens(stored)

@@ -8,7 +8,7 @@
 import type { BrowserSession, User } from "../api-types.js";
 import { withDeadline } from "../clock.js";
 import { type Credential, credentialOf, isOfSameUser, parseStored, replaces, type StoredSession } from "./credential.js";
-import { guarded, type SessionStateHolder } from "./state.js";
+import { callSafely, type SessionStateHolder } from "./state.js";
 import type { SessionStorage } from "./storage.js";
 import { type Call, tokensOf, type Transport } from "../transport.js";
 
@@ -29,13 +29,13 @@ export interface KeeperOptions {
   readonly onStorageError: ((error: unknown) => void) | undefined;
 }
 
-/** Owns the credential. */
+/** Holds the credential, and replaces it when the server, the storage or another tab has a newer one. */
 export class SessionKeeper {
   /** What authenticates the next request; null if nobody is signed in. */
   credential: Credential | null = null;
   /** Whether this client got the credential from the server; otherwise from the storage. */
   isFromServer = false;
-  /** Whether the server must still be told of a log-out (cookie mode). */
+  /** Whether the log-out must still be sent to the server (cookie mode). */
   private logOutPending = false;
   /** The stored text as last read or written, so that only news from other tabs count. */
   private known: string | null | undefined;
@@ -93,7 +93,7 @@ export class SessionKeeper {
     if (isTheirs) await this.keep(credential, user);
   }
 
-  /** Sign out here and in the storage. Does not tell the server. */
+  /** Sign out here and in the storage. Sends nothing to the server. */
   async clear(reason: SignOutReason, logOutPending = false): Promise<void> {
     if (!this.credential) return;
     this.logOutPending = logOutPending;
@@ -199,7 +199,7 @@ export class SessionKeeper {
     this.changes++;
     this.credential = null;
     this.options.state.update({ status: "signed-out", user: null });
-    guarded(() => this.options.onSignedOut?.(reason));
+    callSafely(() => this.options.onSignedOut?.(reason));
   }
 
   private async writeAgain(): Promise<void> {
@@ -228,7 +228,7 @@ export class SessionKeeper {
     try {
       return await withDeadline(this.options.transport.clock, STORAGE_SECONDS, use);
     } catch (error) {
-      guarded(() => this.options.onStorageError?.(error));
+      callSafely(() => this.options.onStorageError?.(error));
       return undefined;
     }
   }

@@ -4,7 +4,7 @@ import type { User } from "../api-types.js";
 
 /** Who is signed in, and whether the gateway could be reached. */
 export interface SessionState {
-  /** "loading" until the storage was read, and in cookie mode until the gateway told who is signed in. */
+  /** "loading" until the storage was read, and in cookie mode until the gateway has answered who is signed in. */
   readonly status: "loading" | "signed-in" | "signed-out";
   /** Whether the last request got no answer. The user stays signed in. */
   readonly offline: boolean;
@@ -12,7 +12,7 @@ export interface SessionState {
   readonly user: User | null;
 }
 
-/** The current state, and notice of its changes. */
+/** The current state, and a subscription to its changes. */
 export interface SessionSource {
   /** The same object until something changes. */
   readonly current: SessionState;
@@ -34,12 +34,12 @@ export class SessionStateHolder implements SessionSource {
     return () => void this.listeners.delete(entry);
   };
 
-  /** Whether anybody is told of changes. */
+  /** Whether there is a listener. */
   get observed(): boolean {
     return this.listeners.size > 0;
   }
 
-  /** Replace the given members, and tell every listener if one differs. */
+  /** Replace the given members, and call every listener if one differs. */
   update(change: Partial<SessionState>): void {
     const old = this.current;
     const next: { -readonly [K in keyof SessionState]: SessionState[K] } = { ...old, ...change };
@@ -47,12 +47,12 @@ export class SessionStateHolder implements SessionSource {
     if (next.status === old.status && next.offline === old.offline && next.user === old.user) return;
     this.current = Object.freeze(next);
     this.watcher?.();
-    for (const listener of [...this.listeners]) guarded(() => listener(this.current));
+    for (const listener of [...this.listeners]) callSafely(() => listener(this.current));
   }
 }
 
 /** Call a function of the application. Its error is reported like that of an event listener, and stops nothing here. */
-export function guarded(callback: () => void): void {
+export function callSafely(callback: () => void): void {
   try {
     callback();
   } catch (error) {
