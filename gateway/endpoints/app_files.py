@@ -103,7 +103,8 @@ class AppFiles:
             file = self._find(name)
             if file is not None:
                 return self._file_response(file, name)
-            if Path(name).suffix in _MEDIA_TYPES or not is_navigation(pipeline_request()):
+            is_page = Path(name).suffix not in _MEDIA_TYPES and not _is_hidden(name)
+            if not is_page or not is_navigation(pipeline_request()):
                 raise Refused("not_found", "The app has no such file.")
         index = self._find(_INDEX)
         if index is None:
@@ -112,11 +113,14 @@ class AppFiles:
 
     def _find(self, name: str) -> Path | None:
         """Return the file `name`; None if there is none, or if it is hidden or outside of the folder."""
-        if "\0" in name or any(part.startswith(".") for part in name.split("/")):
+        # With a slash at its end, `index.html/` would be a file that is not the index.
+        if "\0" in name or name.endswith("/") or _is_hidden(name):
             return None
         try:
             file = (self._folder / name).resolve()
-            return file if file.is_relative_to(self._folder) and file.is_file() else None
+            if not file.is_relative_to(self._folder) or _is_hidden(str(file.relative_to(self._folder))):
+                return None
+            return file if file.is_file() else None
         except (OSError, RuntimeError):  # the name is too long; symlinks in a circle
             return None
 
@@ -139,6 +143,11 @@ class AppFiles:
             if request.accept_encodings[coding] and (file := self._find(name + ending)) is not None:
                 return coding, file
         return None
+
+
+def _is_hidden(path: str) -> bool:
+    """Return whether a part of the relative `path` begins with a dot."""
+    return any(part.startswith(".") for part in path.split("/"))
 
 
 def _index_response(index: Path) -> Response:

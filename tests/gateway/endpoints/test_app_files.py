@@ -175,6 +175,24 @@ def test_nothing_else_is_served(served: RunningGateway, path: str) -> None:
     assert b"outside" not in response.body.replace(b"outside.txt", b"")
 
 
+@pytest.mark.parametrize("path", ["/app/index.html/", "/app/main-ABCD2345.js/", "/app/assets/logo.svg/"])
+def test_a_file_is_not_served_with_a_slash_at_its_end(served: RunningGateway, path: str) -> None:
+    assert get(served, path, *SCRIPT_REQUEST).status == 404
+    assert b"CSP_NONCE" not in get(served, path, *NAVIGATION).body
+
+
+@pytest.mark.parametrize("path", ["/app/.env", "/app/settings/.git/config", "/app/public/config"])
+def test_a_hidden_file_is_404_for_a_navigation_too(served: RunningGateway, folder: Path, path: str) -> None:
+    (folder / ".git").mkdir(exist_ok=True)
+    (folder / ".git" / "config").write_text("secret")
+    (folder / "public").unlink(missing_ok=True)
+    (folder / "public").symlink_to(folder / ".git")
+    assert get(served, path, *SCRIPT_REQUEST).status == 404
+    assert b"secret" not in get(served, path, *NAVIGATION).body
+    if "/." in path:
+        assert get(served, path, *NAVIGATION).status == 404
+
+
 def test_the_policy_allows_scripts_and_styles_of_the_app_alone(served: RunningGateway) -> None:
     responses = [get(served, "/app/", *NAVIGATION) for _ in range(2)]
     nonces = []
