@@ -94,3 +94,21 @@ def test_invalid_settings_stop_the_start(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("IDENTITY_AUDIENCE")
     with pytest.raises(ConfigurationError, match="IDENTITY_AUDIENCE is missing"):
         install_identity(Flask(__name__))
+
+
+def test_a_view_whose_decorators_are_in_the_wrong_order_answers_nobody(app: Flask) -> None:
+    """Flask would serve the function that the route decorates, without a check."""
+
+    @identity_required
+    @app.get("/wrong")
+    def wrong() -> str:
+        return "open"
+
+    @app.get("/right")
+    def right() -> str:
+        return "open"
+
+    client = app.test_client()
+    assert client.get("/right").text == "open"
+    with pytest.raises(RuntimeError, match="must stand below"):
+        client.get("/wrong")

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from weakref import WeakSet
 
 from flask import Flask, Response, current_app, request
 
@@ -29,12 +30,16 @@ if TYPE_CHECKING:
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
+_decorated: WeakSet[Callable[..., object]] = WeakSet()
+"""The functions that are decorated. One of them as a view would be unprotected."""
+
 
 def install_identity(app: Flask, verifier: IdentityVerifier | None = None) -> None:
     """Let the views of `app` call current_identity(), and remove the unsigned headers from every request.
 
     IdentityRefused becomes problem details; register an error handler for it to answer something else. Raises
-    ConfigurationError if no `verifier` is given and the settings are invalid.
+    ConfigurationError if no `verifier` is given and the settings are invalid. A request for a view whose decorators
+    are in the wrong order raises RuntimeError.
     """
     checked = verifier or IdentityVerifier()
     wsgi_app = app.wsgi_app
@@ -44,6 +49,7 @@ def install_identity(app: Flask, verifier: IdentityVerifier | None = None) -> No
         return wsgi_app(environ, start_response)
 
     app.wsgi_app = with_identity  # type: ignore[method-assign]  # as Flask documents for middleware
+    app.before_request(_check_decorators)
     app.register_error_handler(IdentityRefused, _problem_response)
 
 
@@ -69,6 +75,8 @@ def roles_required(*roles: str) -> Callable[[Callable[Parameters, Result]], Call
     """Decorate a view to answer 401 without a valid assertion, and 403 unless the caller has all of `roles`."""
 
     def decorate(view: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+        _decorated.add(view)
+
         @wraps(view)
         def protected(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
             require_roles(*roles)
@@ -78,6 +86,15 @@ def roles_required(*roles: str) -> Callable[[Callable[Parameters, Result]], Call
         return protected
 
     return decorate
+
+
+def _check_decorators() -> None:
+    view = current_app.view_functions.get(request.endpoint or "")
+    if view in _decorated:
+        raise RuntimeError(
+            f"the view {request.endpoint!r} is not protected: @identity_required and @roles_required must stand below"
+            " the decorator with its route"
+        )
 
 
 def _problem_response(refused: IdentityRefused) -> Response:
