@@ -35,6 +35,26 @@ def test_tokens_are_for_their_owner_only(path: Path) -> None:
     assert FileStore(path).load() == NEW
 
 
+def test_every_new_folder_is_for_its_owner_only(tmp_path: Path) -> None:
+    """Also its parents, whatever the umask."""
+    path = tmp_path / "config" / "app" / "tokens.json"
+    umask = os.umask(0)
+    try:
+        FileStore(path).save(OLD)
+    finally:
+        os.umask(umask)
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (path.parent, path.parent.parent)] == [0o700, 0o700]
+
+
+def test_a_name_with_a_wildcard_removes_no_file_of_another_store(tmp_path: Path) -> None:
+    """Only its own temporary files are those of a killed process."""
+    other = tmp_path / ".ann.json.x.tmp"
+    other.touch()
+    os.utime(other, (0, 0))
+    FileStore(tmp_path / "*.json").save(OLD)
+    assert other.exists()
+
+
 def test_a_write_that_ends_at_any_byte_leaves_the_earlier_tokens(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed at each byte, before the flush and before the rename."""
     store = FileStore(path)

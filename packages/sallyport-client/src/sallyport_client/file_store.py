@@ -1,6 +1,7 @@
 """A token store in a file that only its owner can read, and that several processes may share."""
 
 import contextlib
+import glob
 import json
 import os
 import tempfile
@@ -40,7 +41,7 @@ class FileStore:
         """Replace the file. Raises StoreError; the file then still has the earlier tokens."""
         content = json.dumps({"access": tokens.access, "refresh": tokens.refresh}).encode() + b"\n"
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_folders()
             self._remove_abandoned_files()
             self._replace(content)
         except OSError as error:
@@ -83,9 +84,15 @@ class FileStore:
                 os.unlink(name)
             raise
 
+    def _make_folders(self) -> None:
+        # mkdir(parents=True) would create the parents with the mode that the umask leaves.
+        for folder in reversed((self._path.parent, *self._path.parent.parents)):
+            if not folder.exists():
+                folder.mkdir(mode=0o700, exist_ok=True)
+
     def _remove_abandoned_files(self) -> None:
         """Remove the temporary files of processes that were killed. They contain tokens."""
-        for file in self._path.parent.glob(f"{self._prefix}*.tmp"):
+        for file in self._path.parent.glob(f"{glob.escape(self._prefix)}*.tmp"):
             with contextlib.suppress(OSError):  # another process removed it
                 if file.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
                     file.unlink()
