@@ -23,7 +23,7 @@ test("a storage event of another tab signs this tab in", async () => {
 test("a page that is shown again learns of a log-out in another tab that it missed", async () => {
   const { client, tab } = await signedIn(stored);
   await (await tab()).logOut();
-  window.dispatchEvent(new Event("pageshow"));
+  window.dispatchEvent(Object.assign(new Event("pageshow"), { persisted: true }));
   await vi.waitFor(() => expect(client.session.current.status).toBe("signed-out"));
 });
 

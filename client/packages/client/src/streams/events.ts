@@ -90,7 +90,11 @@ export function openEvents(context: EventsContext, path: string, options: Events
       options.onOpen?.();
     };
     // The browser would connect again with the same ticket, which opens one stream only.
-    opened.onerror = () => opened === source && fail(new TypeError(`${path} was interrupted.`));
+    opened.onerror = () => {
+      // A browser gives up (2) after another status than 200, which it hides, or another type than text/event-stream.
+      const problem = opened.readyState === 2 ? "refused" : "interrupted";
+      if (opened === source) fail(new TypeError(`${path} was ${problem}.`));
+    };
     for (const [type, listener] of Object.entries(options.on)) {
       opened.addEventListener(type, (event) => {
         if (closed || opened !== source) return;

@@ -25,6 +25,7 @@ export async function openWebSocket(
       socket.onopen = socket.onclose = null;
       resolve(socket);
     };
-    socket.onclose = ({ code }) => reject(new NetworkError(`${path} was not opened (code ${code}).`));
+    // A browser does not tell a script which.
+    socket.onclose = () => reject(new NetworkError(`${path} was refused or interrupted.`));
   });
 }
