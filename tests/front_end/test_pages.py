@@ -48,7 +48,7 @@ def test_the_page_prints_what_it_says(url: str, page: str) -> None:
 
 
 def test_the_react_page_logs_in_and_out(url: str) -> None:
-    [(_, code)] = code_blocks("docs/clients/react.md", "jsx")
+    (_, code), _ = code_blocks("docs/clients/react.md", "jsx")
     source = _module("docs/clients/react.md", code.replace("http://127.0.0.1:8000", url), ".jsx")
     bundle = source.with_name("react.bundle.mjs")
     packages = ("react", "react-dom", "jsdom", "@sallyport/client")
