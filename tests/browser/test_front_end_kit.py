@@ -203,7 +203,7 @@ def test_a_log_out_closes_a_web_socket(page: Page) -> None:
 
 def test_a_refused_web_socket_is_no_lost_connection(page: Page) -> None:
     refused = page.evaluate("client.webSocket('/nowhere').then(() => null, error => error.message)")
-    assert refused == "/nowhere was refused or interrupted."
+    assert refused == "/nowhere was not opened."
     assert not page.evaluate("client.session.current.offline")
 
 

@@ -92,7 +92,7 @@ export function openEvents(context: EventsContext, path: string, options: Events
     // The browser would connect again with the same ticket, which opens one stream only.
     opened.onerror = () => {
       // A browser gives up (2) after another status than 200, which it hides, or another type than text/event-stream.
-      const problem = opened.readyState === 2 ? "refused" : "interrupted";
+      const problem = opened.readyState > 1 ? "refused" : "interrupted";
       if (opened === source) fail(new TypeError(`${path} was ${problem}.`));
     };
     for (const [type, listener] of Object.entries(options.on)) {

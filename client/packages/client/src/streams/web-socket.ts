@@ -25,7 +25,7 @@ export async function openWebSocket(
       socket.onopen = socket.onclose = null;
       resolve(socket);
     };
-    // A browser does not tell a script which.
-    socket.onclose = () => reject(new NetworkError(`${path} was refused or interrupted.`));
+    // The code is 1006 in any case: a browser does not tell a script whether the gateway refused it.
+    socket.onclose = () => reject(new NetworkError(`${path} was not opened.`));
   });
 }
