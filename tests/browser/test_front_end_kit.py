@@ -169,12 +169,12 @@ def play(gateway: RunningStack, fault: str, path: str, **options: Any) -> None:
     assert gateway.send("POST", "/development/faults", json={"fault": fault, "path": path, **options}).ok
 
 
-def test_a_page_asks_once_who_is_signed_in(page: Page, mode: str) -> None:
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/session/") else None)
+def test_a_page_requests_the_cookie_session_once(page: Page, mode: str) -> None:
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url) if request.url.endswith("/session/") else None)
     page.reload()
     page.evaluate("client.ready.then(() => client.json('/api/notes/'))")
-    assert len(asked) == (mode == "cookie")
+    assert len(requests) == (mode == "cookie")
 
 
 def test_a_stream_that_breaks_goes_on_after_the_last_event(gateway: RunningStack, page: Page) -> None:
@@ -207,7 +207,7 @@ def test_a_refused_web_socket_is_no_lost_connection(page: Page) -> None:
     assert not page.evaluate("client.session.current.offline")
 
 
-def test_a_refused_stream_is_told_from_an_interrupted_one(page: Page) -> None:
+def test_a_refused_stream_differs_from_an_interrupted_one(page: Page) -> None:
     refused = """new Promise(resolve => {
       const onError = error => { stream.close(); resolve(error.message); };
       const stream = client.events("/nowhere", { on: {}, onError });
