@@ -40,15 +40,15 @@ export function watchConnection(
 
   // Not by a signal: test environments with a window of their own reject the platform's AbortSignal.
   const stops: (() => void)[] = [];
-  const on = (target: EventTarget | undefined, type: string, listener: (event: Event) => void) => {
+  const on = (target: EventTarget | undefined, type: string, listener: (event: Event) => unknown) => {
     target?.addEventListener(type, listener);
     stops.push(() => target?.removeEventListener(type, listener));
   };
   on(globalThis.window, "offline", () => state.update({ offline: true }));
-  on(globalThis.window, "online", () => void check());
+  on(globalThis.window, "online", check);
   // Only from the back/forward cache: while a page loads, the client reads its session anyway.
-  on(globalThis.window, "pageshow", (event) => void ((event as PageTransitionEvent).persisted && wake()));
-  on(globalThis.document, "visibilitychange", () => document.visibilityState === "visible" && void wake());
+  on(globalThis.window, "pageshow", (event) => (event as PageTransitionEvent).persisted && wake());
+  on(globalThis.document, "visibilitychange", () => document.visibilityState === "visible" && wake());
 
   return () => {
     state.watcher = undefined;
