@@ -84,5 +84,5 @@ export function exchangeOf(
 }
 
 function notRepeatable(): ApiError {
-  return new ApiError(401, "not_repeatable", "Send a new stream: the token was replaced.");
+  return new ApiError(401, "not_repeatable", "Send a new stream.");
 }

@@ -73,7 +73,7 @@ export function openEvents(context: EventsContext, path: string, options: Events
   const connect = async () => {
     cancelRetry = undefined;
     try {
-      if (!context.EventSource) throw new ApiError(0, "no_event_source", "Pass an EventSource to createClient: this platform has none.");
+      if (!context.EventSource) throw new ApiError(0, "no_event_source", "Pass an EventSource: this platform has none.");
       const url = await urlWithTicket(context.json, context.transport, path);
       if (closed) return;
       if (lastEventId) url.searchParams.set("last_event_id", lastEventId);
