@@ -9,13 +9,6 @@ export type { EventsOptions, EventStream } from "./streams/events.js";
 export type { Authorization, Exchange, ExchangeRequest } from "./exchange.js";
 export type { SignOutReason } from "./session/keeper.js";
 export type { SessionSource, SessionState } from "./session/state.js";
-export {
-  capacitorStorage,
-  type ItemStore,
-  type KeyValuePlugin,
-  memoryStorage,
-  type SessionStorage,
-  webStorage,
-} from "./session/storage.js";
+export { type ItemStore, memoryStorage, type SessionStorage, webStorage } from "./session/storage.js";
 export type { Answer } from "./transport.js";
 export type { WebSocketOptions } from "./streams/web-socket.js";

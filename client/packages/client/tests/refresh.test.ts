@@ -115,6 +115,36 @@ test("new tokens are stored before any request uses them, also by a slow storage
   expect(tokens().size).toBe(2);
 });
 
+test("an answer about the user, while new tokens are stored, does not bring back the old ones", async () => {
+  const memory = memoryStorage();
+  const [stored, store] = latch();
+  let slow = false;
+  const storage: SessionStorage = {
+    get: memory.get,
+    set: async (key, value) => {
+      if (slow) await stored;
+      await memory.set(key, value);
+    },
+  };
+  const { gateway, client, tab } = await signedIn({ storage });
+  const [answered, answer] = latch();
+  gateway.fail("/auth/users/me/", answered);
+  const user = client.users.me();
+  await vi.waitFor(() => expect(gateway.count("/auth/users/me/")).toBe(1));
+  gateway.grace = false;
+  gateway.expireAccessTokens();
+  slow = true;
+  const notes = client.fetch("/api/notes/");
+  await vi.waitFor(() => expect(gateway.count(REFRESH)).toBe(1));
+  answer();
+  await vi.advanceTimersByTimeAsync(100);
+  store();
+  expect(await outcomes([notes])).toEqual([200]);
+  await user;
+  expect((await (await tab()).fetch("/api/notes/")).status).toBe(200);
+  expect(gateway.count(REFRESH)).toBe(1);
+});
+
 test("a refresh that never gets an answer counts as lost after 30 seconds", async () => {
   const { gateway, client } = await signedIn();
   gateway.expireAccessTokens();

@@ -2,7 +2,8 @@
 
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
-import { capacitorStorage, createClient, memoryStorage, type SessionStorage, webStorage } from "../src/index.js";
+import { capacitorStorage } from "../src/adapters/capacitor.js";
+import { createClient, memoryStorage, type SessionStorage, webStorage } from "../src/index.js";
 import { ANN, setUp, signedIn } from "./support/clients.js";
 
 beforeEach(() => void vi.useFakeTimers());

@@ -31,62 +31,66 @@ export interface KeeperOptions {
 
 /** Holds the credential, and replaces it when the server, the storage or another tab has a newer one. */
 export class SessionKeeper {
+  readonly #options: KeeperOptions;
   /** What authenticates the next request; null if nobody is signed in. */
   credential: Credential | null = null;
   /** Whether this client got the credential from the server; otherwise from the storage. */
   isFromServer = false;
   /** Whether the log-out must still be sent to the server (cookie mode). */
-  private logOutPending = false;
+  #logOutPending = false;
   /** The stored text as last read or written, so that only news from other tabs count. */
-  private known: string | null | undefined;
+  #known: string | null | undefined;
   /** The last change, if it could not be written. */
-  private unwritten: StoredSession | undefined;
-  private renewal: Promise<void> | undefined;
-  private flushing: Promise<void> | undefined;
+  #unwritten: StoredSession | undefined;
+  #renewal: Promise<void> | undefined;
+  #flushing: Promise<void> | undefined;
   /** Counts changes of the session, so that a slow read or write does not undo a later change. */
-  private changes = 0;
+  #changes = 0;
   /** The running write. Writes take turns: an earlier one must not end last. */
-  private writing: Promise<boolean | undefined> | undefined;
+  #writing: Promise<boolean | undefined> | undefined;
 
-  constructor(private readonly options: KeeperOptions) {}
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+  }
 
   /** Read the storage, and take over what another tab wrote. */
   async readStorage(): Promise<void> {
-    const { cookies, storage, key } = this.options;
-    const changes = this.changes;
-    const text = await this.access(() => storage.get(key));
+    const { cookies, storage, key } = this.#options;
+    const changes = this.#changes;
+    const text = await this.#access(() => storage.get(key));
     // While something is written, the storage still has what it replaces.
-    if (text === undefined || text === this.known || changes !== this.changes || this.writing) return;
-    this.known = text;
+    if (text === undefined || text === this.#known || changes !== this.#changes || this.#writing) return;
+    this.#known = text;
     const stored = parseStored(text, cookies);
     if (stored === undefined) return; // cleared by the browser or the system: what is in memory stays valid
-    this.logOutPending = stored === false;
+    this.#logOutPending = stored === false;
     const credential = stored && credentialOf(stored.access, stored.refresh, stored.user);
-    if (credential && !replaces(credential, this.credential)) return this.options.state.update({ user: stored.user });
-    this.unwritten = undefined;
-    if (credential) this.set(credential, stored.user);
-    else this.forget("other-tab");
+    if (credential && !replaces(credential, this.credential)) return this.#options.state.update({ user: stored.user });
+    this.#unwritten = undefined;
+    if (credential) this.#set(credential, stored.user);
+    else this.#forget("other-tab");
   }
 
   /** Begin a session, at once: an answer about the one before must not replace it. Resolves when it is stored, or cannot be. */
   begin(credential: Credential, user: User | null): Promise<void> {
-    this.set(credential, user);
+    this.#set(credential, user);
     return this.keep(credential, user);
   }
 
   /** Keep a new credential of the session, and store it. Resolves when it is stored, or cannot be. */
   async keep(credential: Credential, user: User | null): Promise<void> {
     const { access, refresh } = credential;
-    this.logOutPending = false;
-    const changes = ++this.changes;
-    await this.write({ access, refresh, user });
-    if (changes !== this.changes) return;
-    this.set(credential, user);
+    this.#logOutPending = false;
+    const changes = ++this.#changes;
+    await this.#write({ access, refresh, user });
+    if (changes !== this.#changes) return;
+    this.#set(credential, user);
     this.isFromServer = true;
   }
 
   /** Keep the user of the present session. Ignored if somebody else is signed in by now. */
   async keepUser(user: User): Promise<void> {
+    while (this.#writing) await this.#writing; // new tokens are used once they are stored
     await this.readStorage(); // another tab may have stored newer tokens, which must stay
     const { credential } = this;
     const isTheirs = credential && (!credential.subject || credential.subject === user.id);
@@ -96,14 +100,14 @@ export class SessionKeeper {
   /** Sign out here and in the storage. Sends nothing to the server. */
   async clear(reason: SignOutReason, logOutPending = false): Promise<void> {
     if (!this.credential) return;
-    this.logOutPending = logOutPending;
-    this.forget(reason);
-    await this.write(logOutPending ? false : null);
+    this.#logOutPending = logOutPending;
+    this.#forget(reason);
+    await this.#write(logOutPending ? false : null);
   }
 
   /** Try again to store what could not be stored. Not awaited: a storage that hangs holds no request back. */
   flush(): void {
-    if (this.unwritten !== undefined) this.flushing ??= this.writeAgain().finally(() => (this.flushing = undefined));
+    if (this.#unwritten !== undefined) this.#flushing ??= this.#writeAgain().finally(() => (this.#flushing = undefined));
   }
 
   /**
@@ -114,8 +118,8 @@ export class SessionKeeper {
    */
   async renew(used: Credential): Promise<boolean> {
     if (this.credential === used) {
-      this.renewal ??= this.replace(used).finally(() => (this.renewal = undefined));
-      await this.renewal;
+      this.#renewal ??= this.#replace(used).finally(() => (this.#renewal = undefined));
+      await this.#renewal;
     }
     return this.isFor(used);
   }
@@ -127,12 +131,12 @@ export class SessionKeeper {
 
   /** Ask the gateway who is signed in by the cookie. */
   async readCookieSession(): Promise<void> {
-    const { transport } = this.options;
-    if (this.logOutPending && !(await this.endCookieSession())) return;
+    const { transport } = this.#options;
+    if (this.#logOutPending && !(await this.#endCookieSession())) return;
     const before = this.credential;
     const response = await transport.call({ method: "GET", path: "/session/", repeatable: true, init: { credentials: "include" } });
     const found = response.ok ? ((await response.json()) as BrowserSession) : null;
-    if (this.credential !== before || this.logOutPending) return; // a log-in or log-out meanwhile
+    if (this.credential !== before || this.#logOutPending) return; // a log-in or log-out meanwhile
     if (response.status === 401) return this.clear("session-ended");
     if (!found) throw await transport.errorOf(response);
     await this.keep(credentialOf("", "", found.user), found.user);
@@ -140,32 +144,32 @@ export class SessionKeeper {
 
   /** End the session of `credential` at the server. Returns whether the server confirmed it. */
   async endAtServer(credential: Credential): Promise<boolean> {
-    if (this.options.cookies) return this.endCookieSession();
+    if (this.#options.cookies) return this.#endCookieSession();
     const body = { refresh: credential.refresh };
-    return this.confirmed({ method: "POST", path: "/auth/jwt/blacklist/", body, repeatable: true, init: { keepalive: true } });
+    return this.#confirmed({ method: "POST", path: "/auth/jwt/blacklist/", body, repeatable: true, init: { keepalive: true } });
   }
 
-  private async endCookieSession(): Promise<boolean> {
+  async #endCookieSession(): Promise<boolean> {
     const init: RequestInit = { credentials: "include", keepalive: true };
-    const ended = await this.confirmed({ method: "DELETE", path: "/session/", repeatable: true, init });
-    if (ended && this.logOutPending) {
-      this.logOutPending = false;
-      await this.write(null);
+    const ended = await this.#confirmed({ method: "DELETE", path: "/session/", repeatable: true, init });
+    if (ended && this.#logOutPending) {
+      this.#logOutPending = false;
+      await this.#write(null);
     }
     return ended;
   }
 
   /** Return whether the session of the call has ended: it has as well if the server does not know it any more. */
-  private confirmed(call: Call): Promise<boolean> {
-    const answer = this.options.transport.call(call);
+  #confirmed(call: Call): Promise<boolean> {
+    const answer = this.#options.transport.call(call);
     return answer.then(({ ok, status }) => ok || status === 401).catch(() => false);
   }
 
-  private async replace(used: Credential): Promise<void> {
+  async #replace(used: Credential): Promise<void> {
     await this.readStorage();
     if (this.credential !== used) return;
-    if (this.options.cookies) return this.readCookieSession();
-    const { transport } = this.options;
+    if (this.#options.cookies) return this.readCookieSession();
+    const { transport } = this.#options;
     // Before each repetition: another tab may have used the successor of this token meanwhile.
     const repeatable = async () => {
       await this.readStorage();
@@ -183,52 +187,52 @@ export class SessionKeeper {
     if (this.credential !== used) return;
     if (response.status === 401) return this.clear("session-ended");
     if (!pair) throw await transport.errorOf(response);
-    const { user } = this.options.state.current;
+    const { user } = this.#options.state.current;
     await this.keep(credentialOf(pair.access, pair.refresh ?? used.refresh, user), user);
   }
 
-  private set(credential: Credential, user: User | null): void {
-    this.changes++;
+  #set(credential: Credential, user: User | null): void {
+    this.#changes++;
     this.isFromServer = false;
     this.credential = credential;
-    this.options.state.update({ status: "signed-in", user });
+    this.#options.state.update({ status: "signed-in", user });
   }
 
-  private forget(reason: SignOutReason): void {
+  #forget(reason: SignOutReason): void {
     if (!this.credential) return;
-    this.changes++;
+    this.#changes++;
     this.credential = null;
-    this.options.state.update({ status: "signed-out", user: null });
-    callSafely(() => this.options.onSignedOut?.(reason));
+    this.#options.state.update({ status: "signed-out", user: null });
+    callSafely(() => this.#options.onSignedOut?.(reason));
   }
 
-  private async writeAgain(): Promise<void> {
+  async #writeAgain(): Promise<void> {
     await this.readStorage(); // another tab may have stored newer tokens, which must stay
-    if (this.unwritten !== undefined) await this.write(this.unwritten);
+    if (this.#unwritten !== undefined) await this.#write(this.#unwritten);
   }
 
-  private async write(stored: StoredSession): Promise<void> {
-    const { storage, key } = this.options;
+  async #write(stored: StoredSession): Promise<void> {
+    const { storage, key } = this.#options;
     const text = JSON.stringify(stored);
-    const before = this.known;
-    this.known = text;
-    while (this.writing) await this.writing;
-    const written = await (this.writing = this.access(async () => {
+    const before = this.#known;
+    this.#known = text;
+    while (this.#writing) await this.#writing;
+    const written = await (this.#writing = this.#access(async () => {
       await storage.set(key, text);
       return true;
     }));
-    this.writing = undefined;
-    if (this.known !== text) return; // replaced meanwhile
-    this.unwritten = written ? undefined : stored;
-    if (!written) this.known = before;
+    this.#writing = undefined;
+    if (this.#known !== text) return; // replaced meanwhile
+    this.#unwritten = written ? undefined : stored;
+    if (!written) this.#known = before;
   }
 
   /** Use the storage. Undefined if it fails: the session then lives in memory until it can be written. */
-  private async access<T>(use: () => T | Promise<T>): Promise<T | undefined> {
+  async #access<T>(use: () => T | Promise<T>): Promise<T | undefined> {
     try {
-      return await withDeadline(this.options.transport.clock, STORAGE_SECONDS, use);
+      return await withDeadline(this.#options.transport.clock, STORAGE_SECONDS, use);
     } catch (error) {
-      callSafely(() => this.options.onStorageError?.(error));
+      callSafely(() => this.#options.onStorageError?.(error));
       return undefined;
     }
   }

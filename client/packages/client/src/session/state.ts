@@ -23,20 +23,20 @@ export interface SessionSource {
 /** A state that the client replaces. */
 export class SessionStateHolder implements SessionSource {
   current: SessionState = Object.freeze({ status: "loading", offline: false, user: null });
-  private readonly listeners = new Set<(state: SessionState) => void>();
+  readonly #listeners = new Set<(state: SessionState) => void>();
   /** The client's own part, which learns of changes and of new listeners. */
   watcher: (() => void) | undefined;
 
   readonly subscribe = (listener: (state: SessionState) => void): (() => void) => {
     const entry = (state: SessionState) => listener(state); // the same function may subscribe twice
-    this.listeners.add(entry);
+    this.#listeners.add(entry);
     this.watcher?.();
-    return () => void this.listeners.delete(entry);
+    return () => void this.#listeners.delete(entry);
   };
 
   /** Whether there is a listener. */
   get observed(): boolean {
-    return this.listeners.size > 0;
+    return this.#listeners.size > 0;
   }
 
   /** Replace the given members, and call every listener if one differs. */
@@ -47,7 +47,7 @@ export class SessionStateHolder implements SessionSource {
     if (next.status === old.status && next.offline === old.offline && next.user === old.user) return;
     this.current = Object.freeze(next);
     this.watcher?.();
-    for (const listener of [...this.listeners]) callSafely(() => listener(this.current));
+    for (const listener of [...this.#listeners]) callSafely(() => listener(this.current));
   }
 }
 
