@@ -171,8 +171,10 @@ def shared_gateway(make_app: MakeApp) -> Iterator[RunningGateway]:
 
 
 @pytest.fixture
-def gateway(shared_gateway: RunningGateway, caplog: pytest.LogCaptureFixture) -> Iterator[RunningGateway]:
-    """The gateway that tests share. An error in its log fails the test that caused it."""
+def gateway(
+    shared_gateway: RunningGateway, upstream: RawUpstream, caplog: pytest.LogCaptureFixture
+) -> Iterator[RunningGateway]:
+    """The gateway that tests share, before `upstream`. An error in its log fails the test that caused it."""
     with capture_logs() as lines:
         yield shared_gateway
     assert [line for line in lines if line["log_level"] in ("error", "critical")] == []
