@@ -11,6 +11,7 @@ settings.register_profile("sallyport", deadline=None, suppress_health_check=[Hea
 settings.load_profile("sallyport")
 
 _SYSTEM_TESTS = "tests/system/"
+_CLIENT_TESTS = "tests/clients/"
 
 
 def pytest_collection_finish() -> None:
@@ -25,10 +26,13 @@ def pytest_collection_finish() -> None:
 class WholeFileScheduling(LoadScopeScheduling):
     """Give each worker whole files, those with the most tests first.
 
-    All of tests/system counts as one file: its tests share two stacks, and the last tests stop them.
+    All of tests/system counts as one file: its tests share two stacks, and the last tests stop them. Tests of
+    tests/clients are given one by one: most of their time they wait for a token to expire.
     """
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(_CLIENT_TESTS):
+            return nodeid
         return _SYSTEM_TESTS if nodeid.startswith(_SYSTEM_TESTS) else nodeid.split("::", 1)[0]
 
 

@@ -2,7 +2,10 @@
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,19 +20,21 @@ NUXT = FOLDER / "nuxt_auth"
 @pytest.fixture(scope="session")
 def node_packages() -> None:
     """Install the libraries, if that was not done yet."""
-    _install(FOLDER)
+    with _one_at_a_time():
+        _install(FOLDER)
 
 
 @pytest.fixture(scope="session")
 def nuxt_app() -> None:
     """Build the Nuxt app, if its sources have changed since the last time."""
-    _install(NUXT)
     sources = [NUXT / "package-lock.json", NUXT / "nuxt.config.ts", *sorted((NUXT / "app").rglob("*.vue"))]
     digest = sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
     built_from = NUXT / ".output" / "sources.sha256"
-    if not built_from.exists() or built_from.read_text() != digest:
-        _run(NUXT, "npx", "nuxi", "build")
-        built_from.write_text(digest)
+    with _one_at_a_time():
+        _install(NUXT)
+        if not built_from.exists() or built_from.read_text() != digest:
+            _run(NUXT, "npx", "nuxi", "build")
+            built_from.write_text(digest)
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +50,15 @@ def folder(tmp_path: Path, request: pytest.FixtureRequest, node_packages: None) 
     if hasattr(request.node, "callspec") and request.node.callspec.params.get("name") == "nuxt-auth":
         request.getfixturevalue("nuxt_app")
     return tmp_path
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Wait for other workers of pytest-xdist that install or build."""
+    name = sha256(str(FOLDER).encode()).hexdigest()[:16]
+    with (Path(tempfile.gettempdir()) / f"sallyport-clients-{name}.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        yield
 
 
 def _install(folder: Path) -> None:
