@@ -50,6 +50,11 @@ export class FakeGateway {
     this.streams.at(-1)?.onopen?.();
   }
 
+  /** Break the stream that was opened last. */
+  breakStream(): void {
+    this.streams.at(-1)?.onerror?.();
+  }
+
   /** Send an event on the stream that was opened last. */
   send(type: string, data: unknown): void {
     this.streams.at(-1)?.dispatchEvent(new MessageEvent(type, { data: JSON.stringify(data), lastEventId: "1" }));

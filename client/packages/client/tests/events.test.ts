@@ -52,6 +52,20 @@ test("a stream resumes after a given event", async () => {
   expect(opened()[0]!.query["last_event_id"]).toBe("17");
 });
 
+test("a stream that broke before its first event does not resume, and says so", async () => {
+  const resumptions: boolean[] = [];
+  await open({ onOpen: (resumed) => resumptions.push(resumed) });
+  opened()[0]!.onopen!();
+  opened()[0]!.onerror!();
+  await vi.advanceTimersByTimeAsync(1000);
+  opened()[1]!.onopen!();
+  opened()[1]!.emit("created", "one", "1");
+  opened()[1]!.onerror!();
+  await vi.advanceTimersByTimeAsync(1000);
+  opened()[2]!.onopen!();
+  expect(resumptions).toEqual([false, false, true]);
+});
+
 test("after an expired token, the ticket is got with a renewed one", async () => {
   const { gateway } = await open();
   gateway.expireAccessTokens();

@@ -46,6 +46,17 @@ describe("NotesStore", () => {
     expect(store.count()).toBe(1);
   });
 
+  it("reads the list again after a stream that broke before its first event", async () => {
+    const store = await start();
+    gateway.on("GET /api/notes/", () => page(FERRY));
+    gateway.breakStream();
+    expect(store.live()).toBe(false);
+    await until(() => gateway.openStreams === 1);
+    gateway.openStream();
+    await until(() => titles(store).length === 1);
+    expect(store.live()).toBe(true);
+  });
+
   it("counts a note once that it created and that the stream reports", async () => {
     const store = await start();
     gateway.on("POST /api/notes/", () => [201, BREAD]);

@@ -119,7 +119,6 @@ export class NotesStore {
   }
 
   private follow(signal: AbortSignal): void {
-    let opened = false;
     const put = (event: MessageEvent<string>) => this.received(JSON.parse(event.data) as Note);
     this.client.events("/api/notes/events", {
       signal,
@@ -129,11 +128,10 @@ export class NotesStore {
         deleted: (event) => this.drop((JSON.parse(event.data) as { id: string }).id),
         reset: () => void this.load(),
       },
-      onOpen: () => {
+      onOpen: (resumed) => {
         this.streaming.set(true);
-        // What changed before the first connection and since a list that failed is in no event.
-        if (!opened || this.loading() === "failed") void this.load();
-        opened = true;
+        // What changed before a connection that does not resume, and since a list that failed, is in no event.
+        if (!resumed || this.loading() === "failed") void this.load();
       },
       onError: () => this.streaming.set(false),
     });

@@ -14,8 +14,8 @@ export interface EventsOptions {
   readonly lastEventId?: string;
   /** Ends the stream. */
   readonly signal?: AbortSignal;
-  /** Called when a connection is open. */
-  readonly onOpen?: () => void;
+  /** Called when a connection is open. Unless `resumed`, the server sends only what changes from now on. */
+  readonly onOpen?: (resumed: boolean) => void;
   /** Called when a connection broke or was refused. The stream tries again, unless `final`. */
   readonly onError?: (error: unknown, final: boolean) => void;
 }
@@ -87,7 +87,7 @@ export function openEvents(context: EventsContext, path: string, options: Events
   const listen = (opened: EventSource) => {
     opened.onopen = () => {
       delay = FIRST_DELAY;
-      options.onOpen?.();
+      options.onOpen?.(!!lastEventId);
     };
     // The browser would connect again with the same ticket, which opens one stream only.
     opened.onerror = () => {
