@@ -89,7 +89,8 @@ test-browser: ## Run the hosted pages, the first page and the app in Chromium of
 	@if [ ! -f $(APP) ] || [ -n "$$(find client -newer $(APP) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' \
 		-not -path '*/.angular/*')" ]; then $(MAKE) --no-print-directory client; fi
 	@$(MAKE) --no-print-directory setup VENV=$(BROWSER) REQUIREMENTS='requirements/dev.txt requirements/browser.txt'
-	@$(BROWSER)/bin/python -m pytest tests/browser
+	@[ -d tests/browser/node_modules ] || (cd tests/browser && npm ci --silent --no-audit --no-fund --ignore-scripts)
+	@$(BROWSER)/bin/python -m pytest -n 2 tests/browser
 
 client: ## Build the app into client/dist/app, which the gateway serves at /app/ (needs Node 20 and npm)
 	@cd client && npm ci --silent --no-audit --no-fund --ignore-scripts && npm run --silent build
@@ -99,7 +100,7 @@ test-clients: setup ## Test the client for front ends, the app, and clients of o
 	@cd client && npm run --silent check -w @sallyport/client && npm run --silent build -w @sallyport/client
 	@cd client && npm test --silent -w @sallyport/client
 	@cd client && npm test --silent
-	@$(BIN)/python -m pytest --timeout 600 tests/front_end tests/clients
+	@$(BIN)/python -m pytest -n 3 --timeout 600 tests/front_end tests/clients
 
 lifetimes: setup ## Play 10,000 lives of simulated apps with each client (needs Node 20 and npm): LIVES=1000 SEED=7 CLIENT=python
 	@$(BIN)/python -m tests.lifetimes $(if $(CLIENT),--client $(CLIENT)) \
