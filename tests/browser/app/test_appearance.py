@@ -19,10 +19,18 @@ NOTES = {
 }
 SETTLED = """async () => {
     const frame = () => new Promise(requestAnimationFrame);
+    // document.getAnimations() leaves out what is in shadow roots, where Ionic's components have their transitions.
+    const roots = (root) => [root, ...[...root.querySelectorAll("*")].flatMap(
+        ({ shadowRoot }) => shadowRoot ? roots(shadowRoot) : [])];
+    const running = () => roots(document).flatMap(root => root.getAnimations()).filter(
+        one => one.playState === "running" && one.effect.getTiming().iterations !== Infinity);
     await frame();
     await frame();  // a change of the colour scheme has its effect, and begins transitions
-    const finite = document.getAnimations().filter(one => one.effect.getTiming().iterations !== Infinity);
-    await Promise.allSettled(finite.map(one => one.finished));
+    // A transition of an inherited colour begins others in the elements within.
+    for (let found = running(); found.length; found = running()) {
+        await Promise.allSettled(found.map(one => one.finished));
+        await frame();
+    }
     await frame();
 }"""
 
