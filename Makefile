@@ -54,7 +54,7 @@ migration: $(RUN_STAMP) ## Create the next migration of a service: SERVICE=resou
 
 setup: $(STAMP) ## Install everything for tests and checks into .venv (other commands do this when needed)
 
-test: setup ## Run all tests, three files at a time (under three minutes on two cores)
+test: setup ## Run all tests, three files at a time (five minutes on two cores)
 	@$(BIN)/python -m pytest -n 3
 
 fuzz: setup ## Compare the effects of 100,000 generated messages before and after similar ones: CASES=1000 SEED=7
