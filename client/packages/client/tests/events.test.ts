@@ -52,7 +52,7 @@ test("a stream resumes after a given event", async () => {
   expect(opened()[0]!.query["last_event_id"]).toBe("17");
 });
 
-test("a stream that broke before its first event does not resume, and says so", async () => {
+test("a stream that broke before its first event reports that it does not resume", async () => {
   const resumptions: boolean[] = [];
   await open({ onOpen: (resumed) => resumptions.push(resumed) });
   opened()[0]!.onopen!();
