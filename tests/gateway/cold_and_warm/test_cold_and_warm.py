@@ -16,7 +16,7 @@ from tests.gateway.cold_and_warm.comparison import compare
 from tests.gateway.cold_and_warm.fuzzing import describe, fuzz
 from tests.gateway.cold_and_warm.played_gateway import CountingCache
 
-CASES = int(os.environ.get("SALLYPORT_FUZZ") or 500)
+CASES = int(os.environ.get("SALLYPORT_FUZZ") or 1_500)
 SEED = int(os.environ.get("SALLYPORT_FUZZ_SEED") or 1)
 LEAST_SHARES = {
     "recognized": 0.3,
