@@ -13,8 +13,18 @@ STAMP := $(VENV)/.installed
 RUN_STAMP := $(VENV)/.installed-run
 # Packages of the benchmarks: load generators, and the servers that are compared.
 BENCH := .venv-bench
-# Packages that drive a browser.
+# Packages that drive a browser; the tests also use those of VENV.
 BROWSER := .venv-browser
+# The packages of the client and the app. npm writes this file last.
+CLIENT_PACKAGES := client/node_modules/.package-lock.json
+# Packages that build the site of the documentation, and the library that draws its diagrams.
+DOCS := .venv-docs
+DIAGRAMS := website/node_modules/.package-lock.json
+# The built client for front ends: made again when a source is newer.
+KIT := client/packages/client/dist/index.js
+KIT_SOURCES = $(shell find client/packages/client/src client/packages/client/tsconfig*.json -type f)
+# Packages that compare responses with the OpenAPI document.
+CONTRACT := .venv-contract
 # The built app: test-browser builds it again when a source is newer.
 APP := client/dist/app/index.html
 URL ?= http://127.0.0.1:8000
@@ -25,14 +35,23 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run reload grant auth secrets migration setup test fuzz test-all-cases test-packages test-large test-isolation test-migration test-faults test-browser client test-clients lifetimes soak timing bench bench-growth bench-setup load load-ui \
-	lint lock clean
+.PHONY: help run compile doctor tour reload grant auth rotate secrets migration setup test test-system fuzz test-compiled test-all-cases test-packages test-large test-isolation test-migration test-faults test-rotation test-alerts test-contract openapi test-browser client test-clients lifetimes soak timing bench bench-growth bench-setup load load-ui \
+	docs docs-serve lint lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 run: $(RUN_STAMP) ## Start the whole system on this machine; Ctrl-C stops it
 	@exec $(BIN)/python -m stack
+
+tour: $(RUN_STAMP) ## Take a tour of the system of `make run`: log-in, notes, refresh, replay; in another terminal
+	@$(BIN)/python -m stack tour | sh
+
+doctor: $(RUN_STAMP) ## Check the system of `make run` for faults, with cause and cure: ARGS='--json' (ARGS=--help lists all)
+	@$(BIN)/python -m doctor --stack $(ARGS)
+
+compile: setup ## Compile the gateway into build/compiled (needs a C compiler); GATEWAY_COMPILED=on make run uses it
+	@$(BIN)/python -m compilation
 
 reload: ## Reload the routes file in the gateway of `make run` (of the same DATA_DIR)
 	@$(BIN)/python -m stack reload
@@ -44,6 +63,9 @@ grant: ## Give an account a role: EMAIL=ann@example.com ROLE=staff
 auth: ## Run a command of the auth service: ARGS='users list --json' (ARGS=--help lists all)
 	@$(BIN)/python -m stack auth $(ARGS)
 
+rotate: ## Replace all keys and secrets of `make run` without a restart: ARGS='--wait peer notes' (ARGS=--help lists all)
+	@$(BIN)/python -m stack rotate $(ARGS)
+
 secrets: $(RUN_STAMP) ## Create the missing secrets of docker-compose.yml, in .data/secrets
 	@$(BIN)/python -m stack secrets
 
@@ -54,11 +76,18 @@ migration: $(RUN_STAMP) ## Create the next migration of a service: SERVICE=resou
 
 setup: $(STAMP) ## Install everything for tests and checks into .venv (other commands do this when needed)
 
-test: setup ## Run all tests, three files at a time (five minutes on two cores)
-	@$(BIN)/python -m pytest -n 3
+test: setup ## Run all tests but those that start whole services, five files at a time (just under three minutes on two cores)
+	@$(BIN)/python -m pytest -n 5 -m 'not system'
+
+test-system: setup ## Run the tests that start whole services as processes (two minutes on two cores)
+	@$(BIN)/python -m pytest -n 4 -m system
 
 fuzz: setup ## Compare the effects of 100,000 generated messages before and after similar ones: CASES=1000 SEED=7
 	@SALLYPORT_FUZZ=$(or $(CASES),100000) SALLYPORT_FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest tests/gateway/cold_and_warm
+
+test-compiled: compile ## Run the tests of the gateway, and 5,000 cases of make fuzz, on the compiled gateway: CASES=1000
+	@PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/build/compiled:$(CURDIR) SALLYPORT_FUZZ=$(or $(CASES),5000) GATEWAY_COMPILED=on \
+		$(BIN)/python -m pytest --import-mode=append -n 3 tests/gateway
 
 test-all-cases: setup ## Run all cases of the tests of which `make test` runs a sample (a minute)
 	@SALLYPORT_ALL_CASES=1 $(BIN)/python -m pytest tests/auth_service/accounts/foreign_hashes/test_recorded_hashes.py \
@@ -85,19 +114,32 @@ test-faults: setup ## Test a running system with failures, overload and hostile 
 		tests/resource_service/test_hostile_json.py tests/auth_service/mail/test_sending.py tests/auth_service/mail/test_sending_processes.py \
 		tests/auth_service/importing/test_stopped_import.py
 
-test-browser: ## Run the hosted pages, the first page and the app in Chromium of the system (needs chromium, Node 20 and npm)
+test-rotation: setup ## Replace every key and secret of a running system under load (seven minutes)
+	@SALLYPORT_ROTATION=1 $(BIN)/python -m pytest -s --timeout 600 tests/rotation
+
+test-alerts: setup ## Play a fault for each alert in a running system, and wait until it fires in Prometheus (Debian: prometheus)
+	@SALLYPORT_ALERTS=1 $(BIN)/python -m pytest --timeout 300 tests/alerts
+
+test-contract: setup ## Compare a running stack with its OpenAPI document (schemathesis, six minutes): EXAMPLES=20
+	@$(MAKE) --no-print-directory setup VENV=$(CONTRACT) REQUIREMENTS=requirements/contract.txt
+	@SCHEMATHESIS=$(CONTRACT)/bin/schemathesis EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest -s --timeout 3600 tests/api_contract
+
+openapi: setup $(CLIENT_PACKAGES) ## Write openapi.yaml, the requests in docs/requests/, and the types of the client, from the code (needs Node 20 and npm)
+	@$(BIN)/python -m tests.openapi.write
+	@cd client && npm run --silent types -w @sallyport/client
+
+test-browser: setup ## Run the hosted pages, the first page and the app in Chromium of the system (needs chromium, Node 20 and npm): FILES=tests/browser/app/test_entry.py
 	@if [ ! -f $(APP) ] || [ -n "$$(find client -newer $(APP) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' \
 		-not -path '*/.angular/*')" ]; then $(MAKE) --no-print-directory client; fi
-	@$(MAKE) --no-print-directory setup VENV=$(BROWSER) REQUIREMENTS='requirements/dev.txt requirements/browser.txt'
+	@$(MAKE) --no-print-directory setup VENV=$(BROWSER) REQUIREMENTS=requirements/browser.txt
 	@[ -d tests/browser/node_modules ] || (cd tests/browser && npm ci --silent --no-audit --no-fund --ignore-scripts)
-	@$(BROWSER)/bin/python -m pytest -n 2 tests/browser
+	@PYTHONPATH=$$(echo $(CURDIR)/$(BROWSER)/lib/python3*/site-packages) $(BIN)/python -m pytest -n 3 $(or $(FILES),tests/browser)
 
-client: ## Build the app into client/dist/app, which the gateway serves at /app/ (needs Node 20 and npm)
-	@cd client && npm ci --silent --no-audit --no-fund --ignore-scripts && npm run --silent build
+client: $(CLIENT_PACKAGES) ## Build the app into client/dist/app, which the gateway serves at /app/ (needs Node 20 and npm)
+	@cd client && npm run --silent build
 
-test-clients: setup ## Test the client for front ends, the app, and clients of others against a running stack (needs Node 20 and npm)
-	@cd client && npm ci --silent --no-audit --no-fund --ignore-scripts
-	@cd client && npm run --silent check -w @sallyport/client && npm run --silent build -w @sallyport/client
+test-clients: setup $(KIT) ## Test the client for front ends, the app, and clients of others against a running stack (needs Node 20 and npm)
+	@cd client && npm run --silent check -w @sallyport/client
 	@cd client && npm test --silent -w @sallyport/client
 	@cd client && npm test --silent
 	@$(BIN)/python -m pytest -n 3 --timeout 600 tests/front_end tests/clients
@@ -129,6 +171,15 @@ bench-setup: setup
 	@$(MAKE) --no-print-directory setup VENV=$(BENCH)-django REQUIREMENTS=requirements/bench_django.txt \
 		|| echo 'Django could not be installed: it is left out of the comparison' >&2
 
+docs: setup $(DIAGRAMS) ## Build the documentation as a site into build/site, and check it (needs Node 20 and npm)
+	@$(MAKE) --no-print-directory setup VENV=$(DOCS) REQUIREMENTS=requirements/docs.txt
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build --quiet
+	@$(BIN)/python -m pytest tests/website
+
+docs-serve: setup $(DIAGRAMS) ## Serve the documentation at http://127.0.0.1:8088, and build it again after each change
+	@$(MAKE) --no-print-directory setup VENV=$(DOCS) REQUIREMENTS=requirements/docs.txt
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs serve --dev-addr 127.0.0.1:8088 --watch website
+
 lint: setup ## Check style, types and import rules
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
@@ -138,17 +189,28 @@ lint: setup ## Check style, types and import rules
 lock: setup ## Lock requirements/*.in, with hashes, in requirements/*.txt
 	@PATH="$$PATH:$(abspath $(BIN))"; \
 	command -v uv >/dev/null || $(BIN)/python -m pip install --quiet uv; \
-	cd requirements && uv $(COMPILE) dev.in -o dev.txt && uv $(COMPILE) -c dev.txt run.in -o run.txt && \
+	cd requirements && uv $(COMPILE) dev.in -o dev.txt && uv $(COMPILE) -c dev.txt run.in -o run.txt && uv $(COMPILE) -c dev.txt compile.in -o compile.txt && \
 	uv $(COMPILE) -c dev.txt bench.in -o bench.txt && uv $(COMPILE) bench_django.in -o bench_django.txt && \
-	uv $(COMPILE) -c dev.txt browser.in -o browser.txt && uv $(COMPILE) node.in -o node.txt && uv $(COMPILE) -c dev.txt packages.in -o packages.txt && uv $(COMPILE) migration.in -o migration.txt && \
-	for service in gateway auth_service resource_service; do \
+	uv $(COMPILE) -c dev.txt browser.in -o browser.txt && uv $(COMPILE) -c dev.txt contract.in -o contract.txt && uv $(COMPILE) node.in -o node.txt && uv $(COMPILE) -c dev.txt docs.in -o docs.txt && uv $(COMPILE) -c dev.txt packages.in -o packages.txt && uv $(COMPILE) migration.in -o migration.txt && \
+	for service in gateway auth_service resource_service tracing; do \
 		uv $(COMPILE) -c dev.txt $$service.in -o $$service.txt || exit 1; \
 	done
 
 clean: ## Remove the virtual environments and all caches; .data/ stays
-	@rm -rf $(VENV) .venv-migration .venv-node .venv-package-* $(BENCH) $(BENCH)-django $(BROWSER) tests/load/peers/fastify/node_modules tests/browser/node_modules tests/clients/node_modules tests/clients/nuxt_auth/node_modules tests/packages/another_language/node_modules client/node_modules client/packages/*/node_modules client/packages/*/dist client/packages/*/build client/dist client/.angular
+	@rm -rf $(VENV) .venv-migration .venv-node .venv-package-* $(BENCH) $(BENCH)-django $(BROWSER) $(CONTRACT) $(DOCS) website/node_modules tests/load/peers/fastify/node_modules tests/browser/node_modules tests/clients/node_modules tests/clients/nuxt_auth/node_modules tests/packages/another_language/node_modules client/node_modules client/packages/*/node_modules client/packages/*/dist client/packages/*/build client/dist client/.angular
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(CLIENT_PACKAGES): client/package-lock.json
+	@cd client && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+$(DIAGRAMS): website/package-lock.json
+	@cd website && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+$(KIT): $(CLIENT_PACKAGES) $(KIT_SOURCES)
+	@cd client && npm run --silent build -w @sallyport/client
 
 $(STAMP): $(REQUIREMENTS)
 	@requirements/install.sh $(VENV) $(REQUIREMENTS)

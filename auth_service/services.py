@@ -9,12 +9,15 @@ from auth_service.accounts.mail_tokens import MailTokens
 from auth_service.accounts.passwords.hashing import Passwords
 from auth_service.accounts.passwords.rules import PasswordRules
 from auth_service.accounts.store import UserStore
+from auth_service.administration.figures import FigureReader
+from auth_service.administration.gateway_states import GatewayStates
 from auth_service.administration.user_administration import UserAdministration
 from auth_service.audit.store import AuditStore
 from auth_service.browser_sessions.service import BrowserSessions
 from auth_service.importing.store import ImportStore
 from auth_service.jobs.mail import MailSender
 from auth_service.jobs.periodic import PeriodicJob
+from auth_service.jobs.webhooks import WebhookJobs, WebhookSender
 from auth_service.mail.outbox import MailOutbox
 from auth_service.redis_client import RedisClient
 from auth_service.sessions.store import SessionStore
@@ -25,9 +28,22 @@ from auth_service.tokens.key_use import KeyUse, KeyUseStore
 from auth_service.tokens.reader import TokenReader
 from auth_service.tokens.signing_keys import KeyRing
 from auth_service.tokens.token_exchange import TokenExchange
+from auth_service.webhooks.endpoints import Subscriptions
+from auth_service.webhooks.outbox import WebhookOutbox
 from chassis.clock import Clock
+from chassis.secret_rotation.watched_secret import Secrets, WatchedSecret
 
 _NAME = "sallyport-auth"
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """The endpoints, the outbox and the job of webhooks."""
+
+    subscriptions: Subscriptions
+    outbox: WebhookOutbox
+    sender: WebhookSender
+    jobs: WebhookJobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +52,8 @@ class Services:
 
     settings: AuthSettings
     clock: Clock
-    keys: KeyRing
+    keys: WatchedSecret[KeyRing]
+    peer_secrets: Secrets
     users: UserStore
     sessions: SessionStore
     audit: AuditStore
@@ -45,6 +62,8 @@ class Services:
     key_uses: KeyUseStore
     key_use: KeyUse
     administration: UserAdministration
+    figures: FigureReader
+    gateways: GatewayStates
     passwords: Passwords
     password_rules: PasswordRules
     reader: TokenReader
@@ -59,6 +78,7 @@ class Services:
     sending: PeriodicJob
     republishing: PeriodicJob
     retention: PeriodicJob
+    webhooks: Webhooks
 
     def register_in(self, extensions: dict[str, object]) -> None:
         """Store the services in the `extensions` of an application."""

@@ -9,15 +9,22 @@ from auth_service.account_settings import AccountSettings
 from auth_service.accounts.passwords.breached import BreachedPasswords, check_breach_list
 from auth_service.accounts.passwords.hash_schemes import HashCost
 from auth_service.accounts.passwords.rules import PasswordRules, read_blocklist
+from auth_service.admin_settings import AdminSettings
+from auth_service.claims_settings import ClaimsSettings
 from auth_service.moving_in_settings import MovingInSettings
 from auth_service.page_settings import PageSettings
 from auth_service.sessions.refresh_policy import RefreshPolicy
 from auth_service.throttling.login_throttle import ThrottleRates
-from auth_service.tokens.signing_keys import KeyRing, load_key_ring, load_signing_key, load_verification_key
+from auth_service.tokens.signing_keys import KeyRing, load_key_ring, load_verification_key
+from auth_service.webhook_settings import WebhookSettings
 from chassis.rates import Rate, parse_rate
+from chassis.secret_rotation.watched_secret import Secrets, WatchedSecret, watched_secrets
 from chassis.settings import Settings, StrongSecret
 from chassis.sql.engine import database_url
+from chassis.tracing.settings import TracingSettings
+from chassis.utc_time import parse_utc_time
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER, LONGEST_ACCESS_LIFETIME
+from contract.secret_list import split_secrets
 
 SECURE_HASH = HashCost(time=2, memory=19_456)
 """The minimum cost of argon2id that OWASP recommends; production does not start with a lower one."""
@@ -34,7 +41,7 @@ def _usable_redis(url: SecretStr) -> SecretStr:
 
 
 def _usable_signing_key(pem: SecretStr) -> SecretStr:
-    load_signing_key(pem.get_secret_value())
+    load_key_ring(pem.get_secret_value(), None)
     return pem
 
 
@@ -60,7 +67,15 @@ def _words(text: object) -> object:
     return tuple(filter(None, map(str.strip, text.split(",")))) if isinstance(text, str) else text
 
 
-class AuthSettings(AccountSettings, PageSettings, MovingInSettings):
+class AuthSettings(
+    AccountSettings,
+    PageSettings,
+    AdminSettings,
+    MovingInSettings,
+    WebhookSettings,
+    ClaimsSettings,
+    TracingSettings,
+):
     """The settings of the auth service. Lifetimes are in seconds. No required secret has a default."""
 
     database_url: Annotated[SecretStr, AfterValidator(_usable_database)]
@@ -73,9 +88,9 @@ class AuthSettings(AccountSettings, PageSettings, MovingInSettings):
     """
 
     signing_key: Annotated[SecretStr, AfterValidator(_usable_signing_key)]
-    """PEM of the private key that signs access tokens."""
+    """PEM of the private key that signs access tokens. While it is replaced, the next or the previous key follows."""
     previous_signing_key: Annotated[SecretStr | None, AfterValidator(_usable_previous_key)] = None
-    """PEM of the key before it, private or public: access tokens that it signed stay valid during a key rotation."""
+    """PEM of one more key, private or public, whose access tokens are valid."""
     refresh_secret: StrongSecret
     """Signs refresh tokens."""
     peer_secret: StrongSecret
@@ -96,6 +111,9 @@ class AuthSettings(AccountSettings, PageSettings, MovingInSettings):
     """Seconds for which a used refresh token still returns its successor."""
     refresh_confirm: bool = True
     """Whether a used refresh token stays valid until its successor has been used (confirm on first use)."""
+
+    database_restored_at: Annotated[float | None, BeforeValidator(parse_utc_time)] = None
+    """When the database was restored (epoch seconds). Tokens issued before may be newer than their sessions."""
 
     max_sessions_per_user: Annotated[int, Field(ge=0)] = 0
     """A log-in ends the oldest sessions beyond this number; 0 is no limit."""
@@ -159,6 +177,13 @@ class AuthSettings(AccountSettings, PageSettings, MovingInSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_secrets_differ(self) -> Self:
+        refresh = split_secrets(self.refresh_secret.get_secret_value())
+        if set(refresh) & set(split_secrets(self.peer_secret.get_secret_value())):
+            raise ValueError("REFRESH_SECRET and PEER_SECRET must be different: the gateway must not sign tokens")
+        return self
+
     @property
     def hash_cost(self) -> HashCost:
         """Return the cost of a password hash."""
@@ -180,6 +205,11 @@ class AuthSettings(AccountSettings, PageSettings, MovingInSettings):
             context_words=self.password_context_words,
             breached=self.password_breaches,
         )
+
+    @property
+    def longest_refresh_use(self) -> int:
+        """Return the longest lifetime, in seconds, of what REFRESH_SECRET signs."""
+        return max(self.refresh_token_lifetime, self.mail_token_lifetime)
 
     @property
     def all_threads(self) -> int:
@@ -206,14 +236,31 @@ class AuthSettings(AccountSettings, PageSettings, MovingInSettings):
     def refresh_policy(self) -> RefreshPolicy:
         """Return the refresh policy of these settings."""
         return RefreshPolicy(
-            self.refresh_grace, self.refresh_confirm, self.refresh_token_lifetime, self.access_token_lifetime
+            self.refresh_grace,
+            self.refresh_confirm,
+            self.refresh_token_lifetime,
+            self.access_token_lifetime,
+            self.database_restored_at or 0,
         )
 
-    @property
-    def key_ring(self) -> KeyRing:
+    def key_ring(self) -> WatchedSecret[KeyRing]:
         """Return the key that signs access tokens and the keys that verify them."""
-        previous = self.previous_signing_key
-        return load_key_ring(self.signing_key.get_secret_value(), previous.get_secret_value() if previous else None)
+        previous = self.previous_signing_key.get_secret_value() if self.previous_signing_key else None
+        return WatchedSecret(
+            "SIGNING_KEY",
+            self.signing_key.get_secret_value(),
+            self.secret_file("signing_key"),
+            lambda pem: load_key_ring(pem, previous),
+            names=lambda ring: tuple(ring.verifying),
+        )
+
+    def refresh_secrets(self) -> Secrets:
+        """Return the secrets of refresh tokens, and of what else is derived from them."""
+        return watched_secrets(self, "refresh_secret")
+
+    def peer_secrets(self) -> Secrets:
+        """Return the secrets that authenticate the gateway."""
+        return watched_secrets(self, "peer_secret")
 
 
 class ServingSettings(Settings):
@@ -221,5 +268,7 @@ class ServingSettings(Settings):
 
     auth_bind: str = "127.0.0.1:8001"
     """The listen address: host:port or unix:/path."""
+    auth_internal_bind: str = ""
+    """Where /metrics is served: host:port or unix:/path; empty: nowhere."""
     auth_workers: Annotated[int, Field(ge=1, le=256)] = 2
     """Number of processes."""

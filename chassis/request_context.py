@@ -1,4 +1,4 @@
-"""The context of each request to a Flask service: request id, traceparent, client address, and the log line.
+"""The context of each request to a Flask service: request id, trace id, client address, and the log line.
 
 The gateway sets X-Request-Id, X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host. Only the last value of each
 X-Forwarded header is trusted.
@@ -12,6 +12,8 @@ import structlog
 from flask import Flask, Response, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from chassis.tracing.trace_context import parse_traceparent
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
 _log = structlog.get_logger("request")
 
@@ -21,6 +23,11 @@ def install_request_context(app: Flask) -> None:
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
     app.before_request(_start)
     app.after_request(_finish)
+
+
+def note_client(subject: str, sid: str) -> None:
+    """Set who sent the current request, once that is verified: the subject and the session id for its log line."""
+    g.logged_client = {"subject": subject, "sid": sid}
 
 
 def request_id() -> str:
@@ -35,9 +42,8 @@ def _start() -> None:
     g.started_at = time.perf_counter()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
-    if traceparent := request.headers.get("traceparent"):
-        # W3C Trace Context 3.2: a traceparent of version 00 has 55 characters.
-        structlog.contextvars.bind_contextvars(traceparent=traceparent[:64])
+    if (parent := parse_traceparent(request.headers.get("traceparent", ""))) is not None:
+        structlog.contextvars.bind_contextvars(trace_id=parent.trace_id)
 
 
 def _finish(response: Response) -> Response:
@@ -48,7 +54,9 @@ def _finish(response: Response) -> Response:
             "request",
             method=request.method,
             path=request.path,
+            **({"route": request.url_rule.rule} if request.url_rule else {}),
             status=response.status_code,
             ms=round(duration_ms, 2),
+            **g.get("logged_client", {}),
         )
     return response

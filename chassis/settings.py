@@ -9,10 +9,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, PrivateAttr, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from contract.keys import UnusableKey, check_secret
+from contract.secret_list import shared_secrets
 
 _MAX_SHOWN = 100
 """Characters of a wrong value that an error message shows."""
@@ -29,6 +30,14 @@ class Settings(BaseModel):
 
     app_env: Literal["development", "production"] = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "console"] = "json"
+    """json: one object per line. console: lines for people at a terminal."""
+
+    _secret_files: Mapping[str, Path] = PrivateAttr(default_factory=dict)
+
+    def secret_file(self, name: str) -> Path | None:
+        """Return the file that the secret field `name` was read from; None if it was not in a file."""
+        return self._secret_files.get(name)
 
 
 def check_strength(secret: SecretStr) -> SecretStr:
@@ -40,8 +49,16 @@ def check_strength(secret: SecretStr) -> SecretStr:
     return secret
 
 
-StrongSecret = Annotated[SecretStr, AfterValidator(check_strength)]
-"""A shared secret that contract.keys.check_secret accepts: at least 32 bytes, neither an example nor a pattern."""
+def _check_each(secrets: SecretStr) -> SecretStr:
+    shared_secrets(secrets.get_secret_value())  # raises UnusableKey, which is a ValueError
+    return secrets
+
+
+StrongSecret = Annotated[SecretStr, AfterValidator(_check_each)]
+"""A shared secret that contract.keys.check_secret accepts: at least 32 bytes, neither an example nor a pattern.
+
+While it is replaced there are two, one a line: the first one signs, and each of them verifies.
+"""
 
 SomeSettings = TypeVar("SomeSettings", bound=Settings)
 
@@ -68,7 +85,15 @@ def load(model: type[SomeSettings], environ: Mapping[str, str]) -> SomeSettings:
             problems.setdefault(variable, f"{variable} {reason}{_value_or_path(variable, model, environ)}")
     if problems:
         raise SettingsError("\n".join(problems.values()))
+    settings._secret_files = dict(_secret_files(model, environ))
     return settings
+
+
+def _secret_files(model: type[Settings], environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
+    for name, info in model.model_fields.items():
+        path = environ.get(f"{name.upper()}_FILE")
+        if path and _is_secret(info):
+            yield name, Path(path)
 
 
 def _read_variable(variable: str, info: FieldInfo, environ: Mapping[str, str]) -> str | None:

@@ -11,6 +11,21 @@ from chassis.settings import Settings, SettingsError, SomeSettings, load, misspe
 
 _log = structlog.get_logger("settings")
 
+SERVING: Mapping[str, int] = {
+    "graceful_timeout": 30,
+    "timeout": 60,
+    # Longer than the gateway keeps idle connections (60 s), so that the service never closes one that the gateway
+    # is about to use.
+    "keepalive": 75,
+    # Higher than the gateway's limits (gateway/http/request_limits.py) plus the fields that it adds, so that the
+    # gateway refuses a request, with problem details. The gateway sends all cookies in one field. 8190 is
+    # gunicorn's maximum.
+    "limit_request_line": 8190,
+    "limit_request_fields": 1_100,
+    "limit_request_field_size": 81_920,
+}
+"""gunicorn's timeouts and limits of all services. Durations are in seconds, sizes in bytes."""
+
 
 def settings_or_exit(model: type[SomeSettings], environ: Mapping[str, str], *others: type[Settings]) -> SomeSettings:
     """Return the settings in `environ`. Exit with status 2 if they or those of `others` are invalid."""
@@ -56,26 +71,13 @@ def refuse_to_start(problems: Exception) -> NoReturn:
 
 
 def gunicorn_defaults(service: str, settings: Settings) -> dict[str, Any]:
-    """Configure the logs of this process, and return the gunicorn settings that all services share.
-
-    Durations are in seconds, sizes in bytes.
-    """
-    configure_logs(service, settings.log_level)
+    """Configure the logs of this process, and return the gunicorn settings that all services share."""
+    configure_logs(service, settings.log_level, settings.log_format)
     return {
-        "logconfig_dict": log_config(service, settings.log_level),
+        "logconfig_dict": log_config(service, settings.log_level, settings.log_format),
         "accesslog": None,
         "logger_class": "chassis.gunicorn_logger.GunicornLogger",
-        "graceful_timeout": 30,
-        "timeout": 60,
-        # Longer than the gateway keeps idle connections (60 s), so that the service never closes one that the gateway
-        # is about to use.
-        "keepalive": 75,
-        # Higher than the gateway's limits (gateway/http/request_limits.py) plus the fields that it adds, so that the
-        # gateway refuses a request, with problem details. The gateway sends all cookies in one field. 8190 is
-        # gunicorn's maximum.
-        "limit_request_line": 8190,
-        "limit_request_fields": 1_100,
-        "limit_request_field_size": 81_920,
+        **SERVING,
         # By default gunicorn lets a `SCRIPT_NAME:` header from a trusted address change the path.
         "forwarder_headers": "",
         "header_map": "refuse",

@@ -4,7 +4,8 @@ Times are seconds since the epoch. Access tokens, refresh tokens, identity asser
 and audience, so that no verifier accepts a token of another kind (RFC 8725 3.11, 3.12).
 """
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -28,6 +29,19 @@ LONGEST_ACCESS_LIFETIME = 86_400
 
 MAX_TOKEN_LENGTH = 8192
 """Characters. A longer token is rejected before its signature is verified."""
+
+RESERVED_CLAIMS = frozenset(
+    {
+        # RFC 7519 4.1, RFC 7800, RFC 8693, RFC 9068 2.2, OpenID Connect Core 2
+        *("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "cnf", "act", "may_act", "scope", "client_id"),
+        *("auth_time", "acr", "amr", "azp", "nonce"),
+        # ours
+        *("token_type", "user_id", "sid", "generation", "email", "roles", "ver", "claims"),
+    }
+)
+"""Names that a claims hook must not use."""
+MAX_EXTRA_CLAIMS = 2_048
+"""Bytes of JSON of the claims that a claims hook adds. MAX_TOKEN_LENGTH and header fields leave room for them."""
 
 _NUMBER = (int, float)
 
@@ -63,6 +77,8 @@ class AccessClaims(NamedTuple):
     roles: tuple[str, ...]
     issued_at: int
     expires_at: int
+    extra: str = ""
+    """The claims of the claims hook that services receive, as a JSON object; empty without any."""
 
     def is_expired(self, now: float, leeway: float = 0) -> bool:
         """Return whether `exp` plus `leeway` seconds has passed at `now`."""
@@ -77,11 +93,13 @@ def read_access_claims(
     now: float,
     leeway: float = LEEWAY,
     exp_leeway: float = LEEWAY,
+    extra: Sequence[str] = (),
 ) -> AccessClaims:
     """Return the claims of an access token whose signature and `typ` are already verified.
 
-    `leeway` and `exp_leeway` are in seconds, see check_registered_claims. Raises ExpiredToken. Raises InvalidToken if
-    a claim is missing or malformed, or has another issuer, audience or type. RFC 9068 4.
+    `extra` names the claims of the claims hook to keep. `leeway` and `exp_leeway` are in seconds, see
+    check_registered_claims. Raises ExpiredToken. Raises InvalidToken if a claim is missing or malformed, or has
+    another issuer, audience or type. RFC 9068 4.
     """
     if claims.get("token_type") != ACCESS:
         raise InvalidToken("Token has wrong type")
@@ -90,8 +108,21 @@ def read_access_claims(
     )
     subject, session, generation, jti, email, roles = _text_and_generation(claims)
     return AccessClaims(
-        subject, session, generation, jti, email, _split_roles(roles), int(claims["iat"]), int(claims["exp"])
+        subject,
+        session,
+        generation,
+        jti,
+        email,
+        _split_roles(roles),
+        int(claims["iat"]),
+        int(claims["exp"]),
+        _extra_claims(claims, extra) if extra else "",
     )
+
+
+def _extra_claims(claims: Mapping[str, Any], names: Sequence[str]) -> str:
+    found = {name: claims[name] for name in names if name in claims}
+    return json.dumps(found, separators=(",", ":")) if found else ""
 
 
 def _text_and_generation(claims: Mapping[str, Any]) -> tuple[str, str, int, str, str, str]:

@@ -32,6 +32,11 @@ MAX_AGE = 60
 _HEADERS = {name: encoded_header(typ=IDENTITY_TYP, algorithm=name) for name in ("HS256", "EdDSA")}
 
 
+def header_of(algorithm: str) -> str:
+    """Return the header of assertions that are signed with `algorithm`: the first part of the token."""
+    return _HEADERS[algorithm]
+
+
 class Caller(Protocol):
     """What an assertion contains about the caller. The claims of an access token are one."""
 
@@ -52,21 +57,35 @@ class Caller(Protocol):
         """Return the roles."""
 
 
-def sign(caller: Caller, *, signer: AssertionSigner, audience: str, now: float, lifetime: int = MAX_AGE) -> str:
+def sign(
+    caller: Caller,
+    *,
+    signer: AssertionSigner,
+    audience: str,
+    now: float,
+    lifetime: int = MAX_AGE,
+    extra: str = "",
+) -> str:
     """Return an assertion of `caller` for the service `audience`, valid for `lifetime` seconds from `now`.
 
-    `now` is in seconds since the epoch. Raises ValueError unless `lifetime` is from 1 to 60.
+    `now` is in seconds since the epoch. `extra` is a JSON object, the claim `claims`. Raises ValueError unless
+    `lifetime` is from 1 to 60.
     """
     if not 0 < lifetime <= MAX_AGE:
         raise ValueError(f"lifetime must be from 1 to {MAX_AGE} seconds, not {lifetime}")
-    # All claims are numbers or strings, so that other proxies can copy them into headers. A template takes 1 us, a
-    # JSON encoder 5 us.
+    # All claims but `claims` are numbers or strings, so that other proxies can copy them into headers. A template
+    # takes 1 us, a JSON encoder 5 us.
     quoted = encode_basestring_ascii
     claims = (
         f'{_prefix(audience, int(now), lifetime)},"sub":{quoted(caller.subject)},"sid":{quoted(caller.session)},'
-        f'"email":{quoted(caller.email)},"roles":{quoted(" ".join(caller.roles))}}}'
+        f'"email":{quoted(caller.email)},"roles":{quoted(" ".join(caller.roles))}'
+        f"{_extra_member(extra) if extra else ''}}}"
     )
     return sign_payload(claims, header=_HEADERS[signer.algorithm], sign=signer.sign)
+
+
+def _extra_member(extra: str) -> str:
+    return f',"claims":{extra}'
 
 
 @lru_cache(64)  # the same for all assertions of a second: 0.2 us less

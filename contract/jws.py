@@ -57,6 +57,13 @@ def _decode_json(text: str) -> Any:
     return _decode_unique(text)
 
 
+class BadSignature(InvalidToken):
+    """The signature is not that of the key. Another key may verify it."""
+
+    def __init__(self) -> None:
+        super().__init__("Token has a bad signature")
+
+
 @dataclass(frozen=True, slots=True)
 class JwsHeader:
     """A token's header. Its `type` and `algorithm` may be of any JSON type, because the header is not verified.
@@ -64,8 +71,8 @@ class JwsHeader:
     `has_extensions`: it has parameters that a verifier must understand (`crit`, `b64`). We support none.
     """
 
-    type: object
-    algorithm: object
+    type: Any
+    algorithm: Any
     key_id: str | None
     has_extensions: bool
 
@@ -115,7 +122,7 @@ def read_claims(jws: CompactJws, *, typ: str, algorithm: str, key: Any) -> dict[
     if header.type != typ or header.has_extensions:
         raise InvalidToken("Token has wrong type")
     if header.algorithm != algorithm or not _is_signed(signing_input, signature, algorithm, key):
-        raise InvalidToken("Token has a bad signature")
+        raise BadSignature
     return _object(payload)
 
 

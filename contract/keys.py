@@ -3,6 +3,7 @@
 The kind of key determines the algorithm, so that a public key is never used as a shared secret (RFC 8725 3.1).
 """
 
+import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,23 +22,35 @@ class UnusableKey(ValueError):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AssertionSigner:
-    """The gateway's key. `sign` returns the signature of its argument, `algorithm` is the `alg` of the header."""
+    """The gateway's key. `sign` returns the signature of its argument, `algorithm` is the `alg` of the header.
+
+    `key_id` is its secret_id, for logs.
+    """
 
     algorithm: str
     sign: Callable[[bytes], bytes]
+    key_id: str = ""
+    shared_secret: bytes = b""
+    """The secret of HS256, for an edge proxy that signs itself; empty for EdDSA."""
 
 
 def assertion_signer(secret: str) -> AssertionSigner:
     """Return the signer for `secret`: at least 32 bytes of text, or an Ed25519 private PEM. Raises UnusableKey."""
     if not _is_pem(secret):
-        return AssertionSigner("HS256", _hmac_signer(_shared_secret(secret)))
+        shared = _shared_secret(secret)
+        return AssertionSigner("HS256", _hmac_signer(shared), secret_id(secret), shared)
     try:
         key = load_pem_private_key(secret.encode(), password=None)
     except (ValueError, TypeError) as error:
         raise UnusableKey("is not a readable private key") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise UnusableKey("is not an Ed25519 private key")
-    return AssertionSigner("EdDSA", key.sign)
+    return AssertionSigner("EdDSA", key.sign, secret_id(secret))
+
+
+def secret_id(secret: str) -> str:
+    """Return twelve hexadecimal digits that name a random secret in logs and lists, and do not reveal it."""
+    return hmac.digest(secret.encode(), b"sallyport secret id", "sha256").hex()[:12]
 
 
 def _hmac_signer(secret: bytes) -> Callable[[bytes], bytes]:

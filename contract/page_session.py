@@ -26,7 +26,7 @@ LIFETIME = 60
 ENDED = "ended"
 """The change after a log-out: the gateway clears the cookie."""
 
-PAGE_NAMES = frozenset({"login", "register", "account", "password", "activate", "email", "invitation"})
+PAGE_NAMES = frozenset({"login", "register", "account", "password", "activate", "email", "invitation", "staff"})
 """The segments after /auth/ under which the auth service serves pages."""
 
 _ALGORITHM = "HS256"

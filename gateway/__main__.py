@@ -1,4 +1,4 @@
-"""`python -m gateway COMMAND`: check the gateway's configuration without starting it."""
+"""`python -m gateway COMMAND`: check the gateway's configuration, or write that of the edge."""
 
 from gateway.cli import commands
 

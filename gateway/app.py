@@ -1,16 +1,16 @@
-"""The gateway application of one worker: create_app builds its parts and connects them."""
+"""The application factory: create_app builds the parts of a worker and connects them."""
 
-import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 
 from a2wsgi import WSGIMiddleware
 
 from chassis.clock import Clock
+from chassis.secret_rotation.watched_secret import watched_secrets
 from chassis.startup import settings_or_exit
+from gateway.api_description.endpoints import describe_api
 from gateway.auth_service_address import auth_address
 from gateway.browser_sessions.page_sessions import PageSessions, SessionCookieValues
 from gateway.browser_sessions.sessions import BrowserSessions
@@ -25,9 +25,12 @@ from gateway.endpoints.ticket import ticket_endpoints
 from gateway.http.default_response_headers import default_response_lines
 from gateway.http.gateway_paths import GatewayPaths
 from gateway.http.via import Via
-from gateway.observability.access_log import AccessLog
+from gateway.observability.access_log import AccessLog, line_writer
+from gateway.observability.authentication_metrics import AuthenticationMetrics
 from gateway.observability.event_loop_lag import EventLoopLag
 from gateway.observability.metrics import Metrics
+from gateway.observability.worker_metrics import Observed, WorkerMetrics
+from gateway.observability.worker_tracing import worker_tracing
 from gateway.pipeline.authenticate import AuthenticateStage
 from gateway.pipeline.authenticators.registry import authenticators
 from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenticator
@@ -47,11 +50,11 @@ from gateway.routing.loader import load_routes
 from gateway.server.client_address import TrustedProxies
 from gateway.server.malformed_requests import MalformedRequests
 from gateway.server.proxy_protocol import ProxyProtocol
-from gateway.server.request_cycle import Message
 from gateway.server.request_head_cache import RequestHeadCache
 from gateway.settings import GatewaySettings
 from gateway.tokens.auth_client import AuthClient, auth_upstream
 from gateway.tokens.foreign_tokens import ForeignTokens
+from gateway.tokens.jwks import JWKS_PATH
 from gateway.tokens.refresh import TokenRefresher
 from gateway.tokens.revocation_feed import RevocationFeed
 from gateway.tokens.revocations import Revocations
@@ -62,99 +65,12 @@ from gateway.upstreams.balancer import Balancer
 from gateway.upstreams.events import UpstreamEvents
 from gateway.upstreams.metrics import UpstreamMetrics
 from gateway.upstreams.registry import UpstreamRegistry
-from gateway.upstreams.resolver import NameResolver, Resolve, resolve_by_system, resolve_first
+from gateway.upstreams.resolver import Resolve, resolve_by_system
 from gateway.worker.background_tasks import BackgroundTasks
-from gateway.worker.garbage_collection import configure_garbage_collector
 from gateway.worker.graceful_shutdown import GracefulShutdown
 from gateway.worker.loop_bridge import LoopBridge
-
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-JWKS_PATH = "/.well-known/jwks.json"
-STARTUP_WAIT_SECONDS = 3.0
-"""How long a new worker waits for keys and revocations. After that it accepts requests without them."""
-
-
-class Gateway:
-    """The application of one worker: handles the ASGI lifespan, and the requests that ServerProtocol passes on.
-
-    `notice_seconds` is how long a stopping worker still accepts connections while /readyz already fails.
-    `max_bytes_outside_bodies` is explained at RequestLimits.max_bytes_outside_bodies.
-    """
-
-    def __init__(
-        self,
-        dispatcher: Dispatcher,
-        request_head_cache: RequestHeadCache,
-        *,
-        is_loaded: Callable[[], bool],
-        graceful_shutdown: GracefulShutdown,
-        notice_seconds: float,
-        streams: OpenStreams,
-        background_tasks: BackgroundTasks,
-        resolvers: Sequence[NameResolver],
-        upstreams: UpstreamRegistry,
-        bridge: LoopBridge,
-        access_log: AccessLog,
-        trusted_proxies: TrustedProxies,
-        proxy_protocol: ProxyProtocol,
-        malformed_requests: MalformedRequests,
-        default_response_lines: Mapping[str, bytes],
-        max_bytes_outside_bodies: int,
-    ) -> None:
-        self.begin = dispatcher.begin
-        self.gateway_paths = dispatcher.gateway_paths
-        self.next_request_id = dispatcher.next_request_id
-        self.request_head_cache = request_head_cache
-        self.trusted_proxies = trusted_proxies
-        self.proxy_protocol = proxy_protocol
-        self.malformed_requests = malformed_requests
-        self.default_response_lines = default_response_lines
-        self.max_bytes_outside_bodies = max_bytes_outside_bodies
-        self.graceful_shutdown = graceful_shutdown
-        self.end_streams = streams.end_all
-        self.notice_seconds = notice_seconds
-        self._is_loaded = is_loaded
-        self._background_tasks = background_tasks
-        self._resolvers = resolvers
-        self._upstreams = upstreams
-        self._bridge = bridge
-        self._access_log = access_log
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Start and stop with the worker (ASGI lifespan). Requests come through `begin` instead."""
-        if scope["type"] != "lifespan":
-            raise RuntimeError("the gateway is served by gateway.worker.gunicorn_worker.GatewayWorker alone")
-        await receive()
-        await self._start()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await self._stop()
-        await send({"type": "lifespan.shutdown.complete"})
-
-    async def _start(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._bridge.attach(loop)
-        self._upstreams.attach(loop)
-        await resolve_first(self._resolvers)
-        self._background_tasks.start()
-        await self._wait_until_loaded()
-        configure_garbage_collector()
-
-    async def _stop(self) -> None:
-        await self._background_tasks.stop()
-        self._upstreams.close()
-        self._access_log.flush()
-
-    async def _wait_until_loaded(self) -> None:
-        """Wait until keys and revocations are loaded, STARTUP_WAIT_SECONDS at most.
-
-        Meanwhile other workers accept the requests. If the time runs out, /readyz names what is missing.
-        """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(STARTUP_WAIT_SECONDS):
-                while not self._is_loaded():  # noqa: ASYNC110 - the two tasks that load set no event
-                    await asyncio.sleep(0.01)
+from gateway.worker.secret_watch import SecretWatch
+from gateway.worker_application import Gateway
 
 
 def create_app(
@@ -173,7 +89,7 @@ def create_app(
     worker has its own. `resolve` looks up the names of upstreams.
     """
     settings = settings or settings_or_exit(GatewaySettings, environ)
-    redis_url, peer_secret = settings.redis_url.get_secret_value(), settings.peer_secret.get_secret_value()
+    redis_url, peer_secrets = settings.redis_url.get_secret_value(), watched_secrets(settings, "peer_secret")
 
     # In development, some parts are replaced. Otherwise nothing of gateway/development is in the path of a request.
     development = Development(settings, fault_switch or FaultSwitch(clock), clock) if settings.development else None
@@ -192,16 +108,17 @@ def create_app(
     metrics.set_routes(table.version, reload_failed=routes.reload_failed)
     upstream_metrics = UpstreamMetrics(metrics.registry)
     event_loop_lag = EventLoopLag(metrics.registry, monotonic)
-    access_log = AccessLog(clock, every=settings.access_log)
+    access_log = AccessLog(clock, line_writer(settings.log_format), every=settings.access_log)
+    tracing = worker_tracing(settings, settings.traceparent_from, clock)
 
     # Calls to the auth service
     auth_service = auth_upstream(auth_address(settings))
-    auth_events = UpstreamEvents(auth_service, upstream_metrics, monotonic, logging.INFO)
+    keys = VerificationKeys(lambda: auth.get(JWKS_PATH), monotonic, settings.jwks_max_age)
+    auth_events = UpstreamEvents(auth_service, upstream_metrics, monotonic, logging.INFO, keys.is_starting)
     auth_balancer = Balancer(auth_service, auth_events, monotonic)
-    auth = AuthClient(auth_balancer, peer_secret, clock)
+    auth = AuthClient(auth_balancer, peer_secrets, clock, spans=tracing.calls if tracing else None)
 
     # Access tokens
-    keys = VerificationKeys(lambda: auth.get(JWKS_PATH), clock, settings.jwks_max_age)
     usage_reports = UsageReports(auth.post)
     token_verifier = TokenVerifier(
         keys,
@@ -213,13 +130,14 @@ def create_app(
         size=settings.verified_tokens,
         leeway=settings.access_token_leeway,
         foreign=ForeignTokens(auth.post, clock, settings.simplejwt_until),
+        extra_claims=settings.identity_claims,
     )
 
     # Credentials: browser sessions, tickets and refresh tokens
     sessions = BrowserSessions(auth.post, clock, settings.verified_tokens)
     cookie = SessionCookie(settings.session_cookie_secure)
     endpoints_redis = ticket_redis(redis_url)
-    tickets = Tickets(endpoints_redis, peer_secret, clock)
+    tickets = Tickets(endpoints_redis, peer_secrets, clock)
     session_cookie = SessionCookieAuthenticator(
         token_verifier, sessions, clear_cookie=cookie.clearing, allowed_origins=settings.origins
     )
@@ -233,6 +151,8 @@ def create_app(
     credential_forwarding = development.credential_forwarding if development else CredentialForwarding
 
     # Pipeline
+    identity_headers = IdentityHeaders(cached_assertions(settings.verified_tokens))
+    secret_watch = SecretWatch([peer_secrets, *(one.signer for one in table.upstreams())], identity_headers.forget)
     counters = SharedCounters(rate_limit_redis(redis_url), clock, metrics.set_rate_limits_local)
     rate_limiter = RateLimiter(counters, clock)
     match_stage = MatchStage(
@@ -242,6 +162,7 @@ def create_app(
         Via(settings.gateway_name),
         metrics.count_withheld_fields,
         settings.request_limits,
+        forwards_trace_fields=tracing is None,
     )
     pipeline = Pipeline(
         match_stage,
@@ -249,10 +170,10 @@ def create_app(
         credential_forwarding(
             authentication,
             session_cookie,
-            PageSessions(sessions, SessionCookieValues(cookie.setting, cookie.clearing), peer_secret, clock),
-            peer_secret,
+            PageSessions(sessions, SessionCookieValues(cookie.setting, cookie.clearing), peer_secrets, clock),
+            peer_secrets,
         ),
-        IdentityHeaders(cached_assertions(settings.verified_tokens)),
+        identity_headers,
         rate_limiter,
         clock,
     )
@@ -261,6 +182,22 @@ def create_app(
     upstreams = UpstreamRegistry(table.upstreams(), auth_balancer, upstream_metrics, monotonic, event_loop_lag.record)
     streams = OpenStreams(token_verifier.confirm, session_cookie.renew, clock, settings.gateway_streams)
     resolvers = upstreams.resolvers(resolve, auth_balancer)
+
+    # What the metrics read from these parts once a second
+    observed = Observed(
+        cache_misses={
+            "tokens": lambda: token_verifier.cache_misses,
+            "assertions": lambda: identity_headers.cache_misses,
+            "request_heads": lambda: match_stage.cache_misses,
+            "response_heads": upstreams.response_head_misses,
+        },
+        open_streams=lambda: len(streams),
+        max_streams=settings.gateway_streams,
+        pending_usage_reports=lambda: len(usage_reports),
+    )
+    metrics.update_at_transfer(WorkerMetrics(metrics.registry, observed).export)
+    metrics.update_at_transfer(AuthenticationMetrics(metrics.registry, pipeline.authentications).export)
+    metrics.update_at_transfer(upstreams.export_connections)
 
     # The gateway's own endpoints
     app = app_files(settings.app_dir, table)
@@ -272,12 +209,17 @@ def create_app(
         if development
         else ()
     )
+    api_description = describe_api(
+        settings.api_docs_access, settings.login_url, table, upstreams, authentication, cookie.name, bridge.wait_for
+    )
     flask_app = create_gateway_endpoints(
         checks,
+        metrics,
         internal_endpoints(metrics),
         SessionEndpoints(sessions, session_cookie, cookie, settings.origins, clock, bridge.wait_for).blueprint(),
         ticket_endpoints(authentication, cookie.name, tickets, bridge.wait_for),
         *([app.blueprint()] if app else []),
+        *api_description,
         *development_endpoints,
     )
 
@@ -300,14 +242,16 @@ def create_app(
             (APP_PATH.encode(),) if app else (),
         ),
         Cors(settings.origins, settings.cors_max_age, settings.request_limits),
-        metrics,
+        metrics.requests if settings.gateway_internal_bind else None,  # else nobody can read them
         access_log if settings.access_log else None,
         clock,
         websocket_idle_timeout=settings.websocket_idle,
+        tracing=tracing.requests if tracing else None,
     )
 
     background_tasks = (
         keys.keep_fresh,
+        secret_watch.keep_checking,
         feed.follow,
         counters.keep_sharing,
         tickets.close_when_cancelled,
@@ -316,6 +260,7 @@ def create_app(
         streams.keep_checking,
         metrics.keep_transferring,
         access_log.keep_flushing,
+        *((tracing.close_when_cancelled,) if tracing else ()),
         *(health.keep_checking for health in upstreams.health_checks()),
         *(resolver.keep_resolving for resolver in resolvers),
     )

@@ -37,7 +37,7 @@ class BoundedCache(dict[Key, Value]):
         self.pop(key, None)
         if len(self) >= self.max_entries:
             for oldest in list(islice(self, self._batch)):
-                del self[oldest]
+                self.pop(oldest)  # not `del`: compiled, it takes a tuple for several arguments
         dict.__setitem__(self, key, value)  # `super()` takes 0.1 us more
 
 

@@ -1,4 +1,4 @@
-"""The operator's commands: check the settings, check the routes file, explain what a request would get."""
+"""The operator's commands: check the settings, check the routes file, explain a request, write the edge."""
 
 import os
 import sys
@@ -8,6 +8,7 @@ import click
 
 from chassis.settings import SettingsError
 from chassis.startup import refuse_to_start, settings_or_exit
+from gateway.edge.commands import edge
 from gateway.pipeline.explain import HypotheticalRequest, explain, table_lines
 from gateway.routing.errors import RoutesError
 from gateway.routing.loader import load_routes
@@ -21,7 +22,10 @@ EXIT_OK, EXIT_REFUSED, EXIT_INVALID = 0, 1, 2
 
 @click.group()
 def commands() -> None:
-    """Check the gateway's configuration without starting it."""
+    """Check the gateway's configuration without starting it, and write that of the edge."""
+
+
+commands.add_command(edge)
 
 
 @commands.command()

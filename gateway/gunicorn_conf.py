@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from gunicorn.workers.base import Worker
 
-from chassis.metrics import prepare_metrics, remove_worker
+from chassis.metrics.multiprocess import prepare_metrics, remove_worker
 from chassis.settings import SettingsError, load
 from chassis.startup import gunicorn_defaults, refuse_to_start, warn_about_misspelled
+from gateway.compiled import is_compiled
 from gateway.development.fault_switch import FaultSwitch
 from gateway.routing.active_routes import ActiveRoutes
 from gateway.routing.loader import load_routes
@@ -20,7 +21,7 @@ from gateway.worker.open_files import allow_open_files
 from gateway.worker.reload_counter import ReloadCounter
 
 if TYPE_CHECKING:
-    from gateway.app import Gateway
+    from gateway.worker_application import Gateway
 
 _log = structlog.get_logger("gateway")
 if _startup_problems := startup_problems(os.environ):
@@ -38,6 +39,7 @@ _routes = ActiveRoutes(
         login_url=_settings.login_url,
     )
 )
+_log.info("gateway_starts", compiled=is_compiled())
 if not _settings.origins:
     _log.info(
         "no_origin_is_allowed",

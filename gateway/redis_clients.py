@@ -4,6 +4,9 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+_NO_DRIVER_INFO = None
+"""A new connection does not tell Redis the version of redis-py, which costs 0.3 ms and two commands each time."""
+
 
 def revocation_feed_redis(url: str) -> "Redis":
     """Return the client of the revocation feed. No request waits for it."""
@@ -14,6 +17,7 @@ def revocation_feed_redis(url: str) -> "Redis":
         socket_timeout=3,  # longer than the feed's blocking read, which takes up to a second
         socket_connect_timeout=1,
         retry=Retry(NoBackoff(), 0),  # a retry would hide a lost connection: the feed then reads all again
+        driver_info=_NO_DRIVER_INFO,
     )
 
 
@@ -24,6 +28,7 @@ def rate_limit_redis(url: str) -> "Redis":
         socket_timeout=0.2,
         socket_connect_timeout=0.2,
         retry=Retry(NoBackoff(), 0),
+        driver_info=_NO_DRIVER_INFO,
     )
 
 
@@ -39,5 +44,6 @@ def ticket_redis(url: str) -> "Redis":
         socket_timeout=1,
         socket_connect_timeout=1,
         retry=Retry(NoBackoff(), 0),
+        driver_info=_NO_DRIVER_INFO,
     )
     return Redis.from_pool(pool)

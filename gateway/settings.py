@@ -10,9 +10,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdap
 
 from chassis.rates import Rate, parse_rate
 from chassis.settings import Settings, StrongSecret
+from chassis.tracing.settings import TracingSettings
 from chassis.utc_time import parse_utc_time
-from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER, LEEWAY
-from gateway.http.gateway_paths import Exposure
+from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER, LEEWAY, RESERVED_CLAIMS
+from gateway.http.gateway_paths import Access, Exposure
 from gateway.http.origin import AllowedOrigins, parse_allowed_origins
 from gateway.http.request_limits import DEFAULT_LIMITS, HIGHEST_LIMITS, RequestLimits
 from gateway.routing.loader import DEFAULT_LOGIN_URL
@@ -69,6 +70,17 @@ def _needs_trusted_proxies(versions: Versions, info: ValidationInfo) -> Versions
     if versions != "off" and not info.data.get("trusted_proxies"):
         raise ValueError("needs TRUSTED_PROXIES: the PROXY header is only read on connections from these")
     return versions
+
+
+def _words(value: object) -> object:
+    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
+def _forwarded_claims(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name in RESERVED_CLAIMS:
+            raise ValueError(f"must not contain {name}: it is not a claim of the claims hook")
+    return tuple(dict.fromkeys(names))
 
 
 def _required_in_production(value: object, info: ValidationInfo) -> object:
@@ -128,7 +140,7 @@ class RoutesSettings(Settings):
     """The log-in page of routes with `login = "redirect"`: a path of the gateway, or an https URL of the app."""
 
 
-class GatewaySettings(RoutesSettings):
+class GatewaySettings(RoutesSettings, TracingSettings):
     """The gateway's settings. Durations are in seconds."""
 
     public_url: str = ""
@@ -153,6 +165,8 @@ class GatewaySettings(RoutesSettings):
     """The claim `iss` that an access token must have. The auth service must have the same value."""
     access_audience: str = DEFAULT_ACCESS_AUDIENCE
     """The claim `aud` that an access token must have. The auth service must have the same value."""
+    identity_claims: Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_forwarded_claims)] = ()
+    """Claims of the claims hook that identity assertions contain, separated by commas."""
     access_token_leeway: Annotated[float, Field(ge=0, le=LEEWAY)] = LEEWAY
     """Tolerated clock skew in seconds, for exp, iat and nbf of access tokens."""
     verified_tokens: Annotated[int, Field(ge=1)] = 100_000
@@ -185,6 +199,8 @@ class GatewaySettings(RoutesSettings):
     """Where the internal endpoints listen; see ServingSettings."""
     gateway_forward_auth: Exposure = "internal"
     """Where /forward-auth is served; its responses carry identity assertions."""
+    api_docs: Access | None = None
+    """Who may read /openapi.json and /docs/: everybody (public), staff, or nobody (off)."""
     gateway_notice: Annotated[float, Field(ge=0, le=20)] = 1
     """Seconds between SIGTERM and closing the listeners. Meanwhile /readyz answers 503 for load balancers."""
     gateway_streams: Annotated[int, Field(ge=1, le=65_535)] = 1_000
@@ -199,6 +215,8 @@ class GatewaySettings(RoutesSettings):
     """Seconds without a message in either direction after which a WebSocket is closed."""
     access_log: Annotated[int, BeforeValidator(_sampling_interval)] = 1
     """One in this many successful requests is logged, and every refused or failed one; 0 turns the log off."""
+    traceparent_from: Literal["trusted_proxies", "everyone", "nobody"] = "trusted_proxies"
+    """Whose traces are continued. A stranger could choose trace ids, and have every request recorded."""
     rate_limits: bool = True
     """False disables the rate limits of all routes and of /session/, for load tests."""
     session_rate: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(30_000, 60)
@@ -210,6 +228,13 @@ class GatewaySettings(RoutesSettings):
         if self.allowed_origins is not None:
             return self.allowed_origins
         return parse_allowed_origins(DEVELOPMENT_ORIGINS if self.app_env == "development" else "")
+
+    @property
+    def api_docs_access(self) -> Access:
+        """Return API_DOCS, or its default: public in development, off in production."""
+        if self.api_docs is not None:
+            return self.api_docs
+        return "public" if self.app_env == "development" else "off"
 
     @property
     def request_limits(self) -> RequestLimits:
@@ -226,6 +251,8 @@ class ServingSettings(Settings):
     """The public listen address: host:port or unix:/path."""
     gateway_internal_bind: str = ""
     """Where the internal endpoints (metrics, forward-auth) listen: host:port or unix:/path; empty turns them off."""
+    gateway_compiled: bool = False
+    """True refuses to start a gateway that is not compiled. `make run` then runs the copy of `make compile`."""
     gateway_workers: Annotated[int, Field(ge=1, le=256)] = 2
     """Number of worker processes."""
     gateway_keepalive: Annotated[int, Field(ge=1, le=3_600)] = 75

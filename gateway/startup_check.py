@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from chassis.settings import SettingsError, load
 from chassis.startup import settings_problems
 from gateway.auth_service_address import auth_address
+from gateway.compiled import is_compiled
 from gateway.routing.errors import RoutesError
 from gateway.routing.loader import load_routes
 from gateway.settings import GatewaySettings, RoutesSettings, ServingSettings
@@ -17,6 +18,10 @@ def startup_problems(environ: Mapping[str, str], *, syntax_only: bool = False) -
     """
     problems = settings_problems(environ, GatewaySettings, ServingSettings)
     if not problems:
+        if load(ServingSettings, environ).gateway_compiled and not is_compiled():
+            problems.append(
+                "GATEWAY_COMPILED is on, but this gateway is not compiled: run `make compile`, or set it to off"
+            )
         problems += _problems(lambda: auth_address(load(GatewaySettings, environ)))
     # The routes file needs these settings only, so it is checked even if others are wrong.
     variables = {name: environ.get(name, "") for name in ("APP_ENV", "DATA_DIR", "GATEWAY_ROUTES", "LOGIN_URL")}

@@ -9,11 +9,14 @@ because that needs the task from the start; no type checker reports this. Figure
 """
 
 from collections.abc import Awaitable, Generator
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
 Suspendable = Generator[Awaitable[object], object, T]
+
+_RELEASED = cast(Awaitable[Any], None)
+"""What a variable has instead of an awaitable that was awaited. mypyc rejects `del` of an argument."""
 
 
 def wait_for(awaitable: Awaitable[T]) -> Suspendable[T]:
@@ -21,7 +24,8 @@ def wait_for(awaitable: Awaitable[T]) -> Suspendable[T]:
     try:
         return cast(T, (yield awaitable))
     finally:
-        del awaitable  # a failed future and its error, whose traceback has this variable, would refer to each other
+        # A failed future and its error, whose traceback has this variable, would refer to each other.
+        awaitable = _RELEASED
 
 
 async def resume(suspendable: Suspendable[T], awaitable: Awaitable[object]) -> T:
@@ -31,7 +35,7 @@ async def resume(suspendable: Suspendable[T], awaitable: Awaitable[object]) -> T
             try:
                 result = await awaitable
             except BaseException as error:  # noqa: BLE001 - CancelledError too: the generator has to clean up
-                del awaitable  # as in `wait_for`
+                awaitable = _RELEASED  # as in `wait_for`
                 awaitable = suspendable.throw(error)
             else:
                 awaitable = suspendable.send(result)

@@ -68,7 +68,7 @@ def _migrate(settings: ResourceSettings) -> None:
 
     from resource_service.app import create_app
 
-    configure_logs("resource_service", settings.log_level)
+    configure_logs("resource_service", settings.log_level, settings.log_format)
     with exit_if_unusable():
         check_database_to_migrate(url)
     app = create_app(settings)

@@ -2,27 +2,31 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
-from flask import Flask, Response
-from sqlalchemy import select
+from flask import Flask, Response, request
+from sqlalchemy import Engine, select
 
 from chassis.clock import Clock
 from chassis.health import health_blueprint
+from chassis.openapi.endpoint import openapi_blueprint
 from chassis.problem_details import install_problem_details
-from chassis.request_context import install_request_context
+from chassis.request_context import install_request_context, note_client
 from chassis.sql.engine import engine_options, prepare_engine
 from chassis.startup import settings_or_exit
+from resource_service.api_description import notes_document
 from resource_service.database import db
 from resource_service.errors import install_error_handlers
+from resource_service.metrics import install_metrics
 from resource_service.notes.database_models import Note
 from resource_service.notes.endpoints import note_endpoints
 from resource_service.notes.events import NoteStreams, note_events
 from resource_service.settings import ResourceSettings
 from resource_service.whoami import whoami_endpoint
-from sallyport_service import IdentityVerifier
-from sallyport_service.flask import install_identity
+from sallyport_service import IdentityRefused, IdentityVerifier
+from sallyport_service.flask import current_identity, install_identity
 
 _log = structlog.get_logger("identity")
 
@@ -56,32 +60,46 @@ def create_app(settings: ResourceSettings | None = None, *, clock: Clock = time.
     install_problem_details(app)
     install_error_handlers(app)
     install_identity(app, _identity_verifier(settings, clock))
-    _install_database(app)
+    install_metrics(app, _install_database(app))
     app.register_blueprint(health_blueprint({"database": _check_database}))
     app.register_blueprint(note_endpoints)
     app.register_blueprint(note_events)
     app.register_blueprint(whoami_endpoint)
+    app.register_blueprint(openapi_blueprint(notes_document))
     app.after_request(_set_no_store)
+    app.after_request(_note_caller)
     return app
 
 
 def _identity_verifier(settings: ResourceSettings, clock: Clock) -> IdentityVerifier:
+    file = settings.secret_file("identity_secret")
     return IdentityVerifier(
-        settings.identity_secret.get_secret_value(),
+        None if file else settings.identity_secret.get_secret_value(),
         settings.identity_audience,
+        secret_file=file,
         clock=clock,
         on_rejected=lambda reason: _log.warning("identity_rejected", reason=reason),
     )
 
 
-def _install_database(app: Flask) -> None:
+def _install_database(app: Flask) -> Engine:
     db.init_app(app)
     with app.app_context():
-        prepare_engine(db.engine)
+        engine = db.engine
+    prepare_engine(engine)
+    return engine
 
 
 def _check_database() -> None:
     db.session.execute(select(Note.id).limit(1))
+
+
+def _note_caller(response: Response) -> Response:
+    """Set the caller for the request's log line."""
+    if "X-Identity" in request.headers and request.url_rule is not None and response.status_code != 401:
+        with suppress(IdentityRefused):
+            note_client(current_identity().subject, current_identity().session)
+    return response
 
 
 def _set_no_store(response: Response) -> Response:

@@ -6,25 +6,29 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from chassis.settings import Settings
 from chassis.sql.engine import database_url
-from sallyport_service.keys import verification_key
+from chassis.tracing.settings import TracingSettings
+from sallyport_service.key_ring import read_keys
 
 
-def _check_key(secret: SecretStr) -> SecretStr:
-    verification_key(secret.get_secret_value())  # raises UnusableKey, which is a ValueError
-    return secret
+def _check_keys(secrets: SecretStr) -> SecretStr:
+    read_keys(secrets.get_secret_value())  # raises UnusableKey, which is a ValueError
+    return secrets
 
 
 def _normalize_url(url: SecretStr) -> SecretStr:
     return SecretStr(database_url(url.get_secret_value()))
 
 
-class ResourceSettings(Settings):
+class ResourceSettings(TracingSettings):
     """The settings of the service. Secrets have no defaults: without them, the service does not start."""
 
     database_url: Annotated[SecretStr, AfterValidator(_normalize_url)]
     """A secret, because it may contain a password."""
-    identity_secret: Annotated[SecretStr, AfterValidator(_check_key)]
-    """The secret that this service shares with the gateway, or the PEM of the gateway's Ed25519 public key."""
+    identity_secret: Annotated[SecretStr, AfterValidator(_check_keys)]
+    """The secret that this service shares with the gateway, or the PEM of the gateway's Ed25519 public key.
+
+    While it is replaced, there are two: the present one, and the next or the previous one.
+    """
     identity_audience: Annotated[str, Field(min_length=1)] = "notes"
     """The claim `aud` of identity assertions for this service."""
     resource_threads: Annotated[int, Field(ge=1, le=256)] = 8
@@ -43,5 +47,7 @@ class ServingSettings(Settings):
 
     resource_bind: str = "127.0.0.1:8002"
     """The listen address: host:port or unix:/path."""
+    resource_internal_bind: str = ""
+    """Where /metrics is served: host:port or unix:/path; empty: nowhere."""
     resource_workers: Annotated[int, Field(ge=1, le=256)] = 1
     """Number of processes."""

@@ -3,6 +3,7 @@
 from flask import Blueprint, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from resource_service.api_description import described
 from resource_service.json_bodies import json_response
 from sallyport_service.flask import current_identity, identity_required
 
@@ -21,6 +22,7 @@ class WhoAmIResponse(BaseModel):
 
 
 @whoami_endpoint.get("/api/whoami")
+@described(returns={200: WhoAmIResponse})
 @identity_required
 def whoami() -> Response:
     """Return the identity of the caller."""

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from compilation.copy import copy_problem
 from stack.address import Port, UnixSocket
-from stack.commands import create_secrets, reload_gateway, run_auth_command
+from stack.commands import create_secrets, reload_gateway, run_auth_command, tour_of
 from stack.embedded_redis import find_server, redis_command
 from stack.exclusive_use import check_ports, lock_data_dir, prepare_run_dir
 from stack.plan import Plan, gateway_pid_file, make_plan
-from stack.processes.console import Console
+from stack.processes.console import Console, has_colors
 from stack.processes.readiness import (
     NotReadyInTime,
     http_problem,
@@ -26,7 +27,6 @@ from stack.processes.supervisor import ProcessDied, StopRequested, Supervisor
 from stack.secrets_files import make_secrets, write_once
 from stack.service_settings import service_problems
 from stack.settings import Settings, SettingsProblems, StartError, read_settings
-from stack.tour import make_tour
 
 READY_TIMEOUT = 60.0
 """Seconds for each service to become ready."""
@@ -60,6 +60,8 @@ def main() -> int:
     try:
         if arguments.command == "run":
             return asyncio.run(_run(Console()))
+        if arguments.command == "rotate":
+            return _rotate(arguments)
         print(_run_command(arguments))
         return 0
     except StartError as error:
@@ -80,16 +82,51 @@ def _arguments() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands (run, if none is given)")
     parser.set_defaults(command="run")
     commands.add_parser("run", help="start the whole system")
+    commands.add_parser("tour", help="print a tour of the running system: shell commands for another terminal")
     commands.add_parser("reload", help="make the gateway that runs with this DATA_DIR load its routes file again")
     auth = commands.add_parser("auth", help="run a command of the auth service; `auth --help` lists them")
     auth.add_argument("words", nargs=argparse.REMAINDER, metavar="WORD")
     secrets = commands.add_parser("secrets", help="create the secrets of docker-compose.yml that are missing")
     folder = Path(os.environ.get("SECRETS_DIR") or ".data/secrets")
     secrets.add_argument("folder", nargs="?", type=Path, default=folder, help=f"their folder ({folder})")
+    _add_rotate(commands)
     # Options after `auth`, --help included, belong to the auth service's command line.
     if sys.argv[1:2] == ["auth"]:
         return argparse.Namespace(command="auth", words=sys.argv[2:])
     return parser.parse_args()
+
+
+def _add_rotate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("rotate", help="replace keys and secrets, one step at a time")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="signing, refresh, peer, notes, ... (all)")
+    parser.add_argument("--folder", type=Path, help="the folder of docker-compose.yml's secrets; default: `make run`")
+    parser.add_argument("--status", action="store_true", help="only show where each rotation is")
+    parser.add_argument("--wait", action="store_true", help="make all steps that are due within an hour")
+    parser.add_argument("--compromised", action="store_true", help="replace at once, and refuse the old ones")
+    parser.add_argument("--spread", type=float, help="seconds until every process has read a file (10; folder: 120)")
+    longest = "seconds: the longest REFRESH_TOKEN_LIFETIME ever set (a year); with --folder"
+    parser.add_argument("--refresh-lifetime", type=float, default=31_536_000.0, help=longest)
+
+
+def _rotate(arguments: argparse.Namespace) -> int:
+    """Replace secrets and return the exit status. Does not return for those of `make run`. Raises StartError."""
+    # Imported only here, because it imports the libraries for keys and tokens.
+    from stack.rotation import FOLDER_SPREAD, LOCAL_SPREAD, RotationOptions, auth_words, rotate_folder
+
+    options = RotationOptions(
+        names=tuple(arguments.names),
+        waits=arguments.wait,
+        status=arguments.status,
+        compromised=arguments.compromised,
+        spread=arguments.spread or (FOLDER_SPREAD if arguments.folder else LOCAL_SPREAD),
+        refresh_lifetime=arguments.refresh_lifetime,
+    )
+    if not arguments.folder:
+        settings = read_settings(os.environ, Path.cwd())
+        run_auth_command(settings, auth_words(settings.data_dir, options))
+    for line in rotate_folder(arguments.folder, options):
+        print(line, flush=True)
+    return 0
 
 
 def _run_command(arguments: argparse.Namespace) -> str:
@@ -98,6 +135,8 @@ def _run_command(arguments: argparse.Namespace) -> str:
     settings = read_settings(os.environ, Path.cwd())
     if arguments.command == "auth":
         run_auth_command(settings, arguments.words)
+    if arguments.command == "tour":
+        return tour_of(settings)
     return reload_gateway(settings)
 
 
@@ -122,8 +161,10 @@ async def _run(console: Console) -> int:
 
 
 def _read_settings() -> Settings:
+    # The processes write to pipes; the stack alone knows whether their output ends at a terminal.
+    colors = {"FORCE_COLOR": "1"} if has_colors(os.environ, sys.stdout.buffer) else {}
     try:
-        return read_settings(os.environ, Path.cwd())
+        return read_settings(os.environ | colors, Path.cwd())
     except SettingsProblems as error:
         raise _with_service_problems(error.settings, error.problems) from error
 
@@ -136,7 +177,7 @@ def _reserve(settings: Settings) -> int:
         missing_ok=True
     )  # left by a killed gateway; the lock shows that no gateway runs
     problems: list[str] = []
-    for check in (check_ports, _check_redis):
+    for check in (check_ports, _check_redis, _check_compiled_gateway):
         try:
             check(settings)
         except StartError as error:
@@ -153,6 +194,11 @@ def _check_redis(settings: Settings) -> None:
     from stack.external_redis import check_redis
 
     check_redis(settings.given)
+
+
+def _check_compiled_gateway(settings: Settings) -> None:
+    if settings.compiled and (problem := copy_problem()):
+        raise StartError(f"GATEWAY_COMPILED is on, but {problem}")
 
 
 def _with_service_problems(settings: Settings, problems: Sequence[str]) -> StartError:
@@ -188,12 +234,11 @@ async def _start_all(plan: Plan, supervisor: Supervisor, console: Console) -> No
         # The gateway last: without the auth service's keys it would log that it is not ready.
         for name in ("auth", "resource", "gateway"):
             await wait_for_readiness(name, partial(http_problem, settings.address_of(name), "/readyz"), READY_TIMEOUT)
-    console.write_message(f"Sallyport is ready on {settings.gateway.url}; Ctrl-C stops it")
     if plan.serves_first_page:
         console.write_message(f"a page to look at first: {settings.gateway.url}/development/")
     if isinstance(settings.gateway, Port):
-        console.write_message("a tour to paste into another terminal:")
-        console.write(make_tour(settings.gateway.url, settings.grace).encode())
+        console.write_message("a tour of log-in, notes, refresh and replay: `make tour` in another terminal")
+    console.remind(f"Sallyport is ready on {settings.gateway.url}; Ctrl-C stops it")
 
 
 async def _start_redis(plan: Plan, supervisor: Supervisor, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""The other commands of `python -m stack`: reload the gateway, run an auth service command, create secrets."""
+"""The other commands of `python -m stack`: print a tour, reload the gateway, run an auth command, create secrets."""
 
 import os
 import signal
@@ -7,10 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+from stack.address import Port
 from stack.deployment_secrets import make_deployment_secrets
 from stack.exclusive_use import is_locked
 from stack.plan import auth_command, gateway_pid_file
 from stack.settings import Settings, StartError
+from stack.tour import make_tour
 
 
 def reload_gateway(settings: Settings) -> str:
@@ -37,6 +39,13 @@ def run_auth_command(settings: Settings, words: Sequence[str]) -> NoReturn:
         raise StartError(f"there is no DATA_DIR {settings.data_dir}: start the system with `make run` first")
     command = auth_command(settings, *words)
     os.execve(command.argv[0], command.argv, dict(command.environ))  # noqa: S606 - deliberately without a shell
+
+
+def tour_of(settings: Settings) -> str:
+    """Return the tour of the system with these settings. Raises StartError if curl cannot reach its gateway."""
+    if not isinstance(settings.gateway, Port):
+        raise StartError(f"the tour needs a gateway with a port; GATEWAY_BIND is {settings.gateway.bind}")
+    return make_tour(settings.gateway.url, settings.grace)
 
 
 def create_secrets(folder: Path) -> str:

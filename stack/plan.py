@@ -1,13 +1,15 @@
 """The processes that `python -m stack` runs, their order, and the environment of each."""
 
+import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
+from compilation.copy import environ_of
 from stack.address import Port
-from stack.settings import IDENTITY_SECRET, PREVIOUS_SIGNING_KEY, Settings
+from stack.settings import IDENTITY_SECRET, PREVIOUS_SIGNING_KEY, Settings, is_on
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder of the project, in which every process runs."""
@@ -23,8 +25,12 @@ RECEIVED_BY: Mapping[str, frozenset[str]] = {
     "FIREBASE_SIGNER_KEY": frozenset({"auth"}),
     "FLASK_SECURITY_PASSWORD_SALT": frozenset({"auth"}),
     "SMTP_PASSWORD": frozenset({"auth"}),
+    "WEBHOOKS": frozenset({"auth"}),
     "PEER_SECRET": frozenset({"auth", "gateway"}),
     "IDENTITY_SECRET": frozenset({"resource", "gateway"}),
+    "AUTH_INTERNAL_BIND": frozenset({"auth"}),
+    "GATEWAY_INTERNAL_ADDRESSES": frozenset({"auth"}),
+    "RESOURCE_INTERNAL_BIND": frozenset({"resource"}),
     "DATABASE_URL": frozenset({"auth", "resource"}),
     "REDIS_URL": frozenset({"auth", "gateway"}),
 }
@@ -54,7 +60,7 @@ class Plan:
     @property
     def serves_first_page(self) -> bool:
         """Return whether the gateway serves the first page for developers."""
-        return _is_on(self.gateway.environ.get("DEVELOPMENT", "off")) and isinstance(self.settings.gateway, Port)
+        return is_on(self.gateway.environ.get("DEVELOPMENT", "off")) and isinstance(self.settings.gateway, Port)
 
     @property
     def redis_socket(self) -> Path:
@@ -75,9 +81,8 @@ def make_plan(settings: Settings) -> Plan:
             auth_command(settings, "serve"),
             _command(settings, "resource", "resource_service", "serve"),
         ),
-        gateway=_command(
+        gateway=_gateway_command(
             settings,
-            "gateway",
             "gunicorn",
             *("-c", "python:gateway.gunicorn_conf", "--pid", str(gateway_pid_file(settings))),
         ),
@@ -92,7 +97,7 @@ def settings_checks(settings: Settings) -> tuple[Command, ...]:
     return (
         auth_command(settings, "check-settings"),
         _command(settings, "resource", "resource_service", "check-settings"),
-        _command(settings, "gateway", "gateway", "check-settings", *syntax_only),
+        _gateway_command(settings, "gateway", "check-settings", *syntax_only),
     )
 
 
@@ -104,6 +109,11 @@ def gateway_pid_file(settings: Settings) -> Path:
 def auth_command(settings: Settings, *words: str) -> Command:
     """Return the command `python -m auth_service WORDS`."""
     return _command(settings, "auth", "auth_service", *words)
+
+
+def _gateway_command(settings: Settings, *module: str) -> Command:
+    command = _command(settings, "gateway", *module)
+    return replace(command, environ={**command.environ, **environ_of()}) if settings.compiled else command
 
 
 def _command(settings: Settings, name: str, *module: str) -> Command:
@@ -130,7 +140,7 @@ def _set_by_stack(settings: Settings) -> dict[str, str]:
         "AUTH_URL": settings.auth.url,
         "DATA_DIR": str(settings.data_dir),
         "GATEWAY_BIND": settings.gateway.bind,
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), settings.given.get("PYTHONPATH")))),
         "PYTHONUNBUFFERED": "1",
         "RESOURCE_BIND": settings.resource.bind,
         "RESOURCE_URL": settings.resource.url,
@@ -149,8 +159,16 @@ def _generated(settings: Settings) -> dict[str, str]:
 
 
 def _defaults(settings: Settings) -> dict[str, str]:
-    """Return the default address of the gateway's internal endpoints, and the defaults of a gateway on loopback."""
-    defaults = {"GATEWAY_INTERNAL_BIND": f"unix:{settings.run_dir / 'gateway-internal.sock'}"}
+    """Return the default addresses of the internal endpoints, and the defaults in development."""
+    defaults = {
+        f"{name.upper()}_INTERNAL_BIND": f"unix:{settings.run_dir / name}-internal.sock"
+        for name in ("auth", "gateway", "resource")
+    }
+    defaults["GATEWAY_INTERNAL_ADDRESSES"] = settings.given.get(
+        "GATEWAY_INTERNAL_BIND", defaults["GATEWAY_INTERNAL_BIND"]
+    )
+    if not settings.is_production:
+        defaults["LOG_FORMAT"] = "console"
     if isinstance(settings.gateway, Port) and not settings.is_production:
         defaults["PUBLIC_URL"] = f"http://localhost:{settings.gateway.number}"
         # Others could make requests fail if it were on for a gateway that they can reach.
@@ -162,11 +180,7 @@ def _defaults(settings: Settings) -> dict[str, str]:
 
 
 def _is_development(settings: Settings, defaults: Mapping[str, str]) -> bool:
-    return _is_on(settings.given.get("DEVELOPMENT", defaults.get("DEVELOPMENT", "off")))
-
-
-def _is_on(switch: str) -> bool:
-    return switch.lower() in ("on", "true", "yes", "1")
+    return is_on(settings.given.get("DEVELOPMENT", defaults.get("DEVELOPMENT", "off")))
 
 
 def _stores(settings: Settings, name: str) -> dict[str, str]:

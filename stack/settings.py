@@ -68,6 +68,11 @@ class Settings:
         return {"auth": self.auth, "resource": self.resource, "gateway": self.gateway}[name]
 
     @property
+    def compiled(self) -> bool:
+        """Return whether the gateway is to run compiled."""
+        return is_on(self.given.get("GATEWAY_COMPILED", "off"))
+
+    @property
     def embeds_redis(self) -> bool:
         """Return whether the stack starts its own Redis."""
         return not self.is_given("REDIS_URL")
@@ -86,6 +91,11 @@ class Settings:
     def is_given(self, setting: str) -> bool:
         """Return whether the environment has the setting or its `_FILE` variant."""
         return setting in self.given or f"{setting}_FILE" in self.given
+
+
+def is_on(switch: str) -> bool:
+    """Return whether the value of a switch means on, as for the services."""
+    return switch.lower() in ("on", "true", "yes", "1")
 
 
 def read_settings(

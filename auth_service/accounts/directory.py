@@ -1,6 +1,6 @@
 """The interface of the user directory: lists of users for staff and operators."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -35,6 +35,9 @@ class UserDirectory(Protocol):
 
     def find(self, user_id: UUID) -> Account | None:
         """Return the user `user_id`."""
+
+    def emails(self, user_ids: Collection[UUID]) -> Mapping[UUID, str]:
+        """Return the e-mail addresses of the users, without those who do not exist."""
 
     def count(self, wanted: AccountFilter) -> int:
         """Return how many users match."""

@@ -9,7 +9,7 @@ import base64
 import hmac
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -51,19 +51,18 @@ def applies_to(purpose: Purpose, user: User) -> bool:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class MailTokens:
-    """Issues and verifies mail tokens. `lifetime` is in seconds."""
+    """Issues and verifies mail tokens. `lifetime` is in seconds.
 
-    key: bytes
+    The first of the `secrets` is used for new tokens; tokens of the others are accepted. Keys are derived from them,
+    so that no other use of a secret gives a token.
+    """
+
+    secrets: Callable[[], Sequence[str]]
     lifetime: int
-
-    @classmethod
-    def from_secret(cls, secret: bytes, lifetime: int) -> "MailTokens":
-        """Return the tokens whose key is derived from `secret`, so that no other use of the secret gives a token."""
-        return cls(hmac.digest(secret, b"mail tokens", "sha256"), lifetime)
 
     def issue(self, purpose: Purpose, user: User, now: float) -> str:
         """Return a token for `user`. Tokens of the same second are equal."""
-        return self._token(purpose, user, int(now))
+        return _token(self.secrets()[0], purpose, user, int(now))
 
     def verify(self, purpose: Purpose, user: User, token: str, now: float) -> bool:
         """Return whether `token` was issued for this purpose and user, is not too old and not used."""
@@ -74,21 +73,24 @@ class MailTokens:
             return False
         issued_at = int(matched[1], 36)
         # The whole text is compared, so each token has one spelling. In constant time.
-        is_authentic = hmac.compare_digest(self._token(purpose, user, issued_at), token)
+        expected = [_token(secret, purpose, user, issued_at) for secret in self.secrets()]
+        is_authentic = any(hmac.compare_digest(one, token) for one in expected)
         return is_authentic and -CLOCK_LEEWAY <= now - issued_at <= self.lifetime
 
-    def _token(self, purpose: Purpose, user: User, issued_at: int) -> str:
-        covered = [
-            purpose,
-            str(user.id),
-            issued_at,
-            user.status,
-            user.password_changed_at,
-            email_key(user.email),
-            user.email_changed_at,
-        ]
-        code = hmac.digest(self.key, json.dumps(covered).encode(), "sha256")
-        return f"{_base36(issued_at)}-{_base64url(code)}"
+
+def _token(secret: str, purpose: Purpose, user: User, issued_at: int) -> str:
+    key = hmac.digest(secret.encode(), b"mail tokens", "sha256")
+    covered = [
+        purpose,
+        str(user.id),
+        issued_at,
+        user.status,
+        user.password_changed_at,
+        email_key(user.email),
+        user.email_changed_at,
+    ]
+    code = hmac.digest(key, json.dumps(covered).encode(), "sha256")
+    return f"{_base36(issued_at)}-{_base64url(code)}"
 
 
 def encode_uid(user_id: UUID) -> str:

@@ -37,7 +37,7 @@ class UserStore(Protocol):
         A refused registration runs the same statements, so that its time does not reveal that the address is taken.
         """
 
-    def rename(self, user_id: UUID, names: Mapping[str, str]) -> User | None:
+    def rename(self, user_id: UUID, names: Mapping[str, str], now: float) -> User | None:
         """Set the first_name and last_name that `names` has, and return the user; None if there is no such user."""
 
     def change_password(self, user: User, password_hash: str, now: float, *, keep: str | None) -> bool:
@@ -87,6 +87,7 @@ class UserStore(Protocol):
     def deactivate(self, user: User, now: float, *, keep_staff: bool = False) -> int:
         """Forbid the user to log in and end its sessions. Return how many sessions ended.
 
+        Nothing changes if the user is deactivated, also by another request since `user` was read.
         With `keep_staff`, raises LastStaffUser if no other active user has the role `staff`.
         """
 

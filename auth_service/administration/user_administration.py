@@ -1,16 +1,18 @@
-"""Manage the accounts of others: invite, grant roles, deactivate, activate, delete, end sessions.
+"""Manage the accounts of others: invite, rename, grant roles, deactivate, activate, delete, end sessions.
 
-`by` is the staff user who acts; None stands for an operator, who can always grant the role staff again. Staff
-users cannot deactivate themselves or give up their own role staff, and cannot remove the last active staff user.
+`by` is the staff user who acts; None stands for an operator, who can always grant the role staff again. Staff users
+cannot deactivate themselves or give up their own role staff, and cannot remove the last active staff user.
+They can neither give nor take a protected role that they do not hold, nor manage its holders.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 from auth_service.accounts.roles import check_roles
 from auth_service.accounts.store import UserStore
 from auth_service.accounts.user import STAFF, AccountStatus, NewUser, User
+from auth_service.administration.role_protection import RoleProtection
 from auth_service.audit.store import AuditStore
 from auth_service.events.account_events import EndReason, UserInvited
 from auth_service.events.client import Client
@@ -57,34 +59,32 @@ class UserAdministration:
     audit: AuditStore
     current_client: Callable[[], Client]
     clock: Clock
+    protection: RoleProtection
 
-    def invite(
-        self, email: str, roles: Sequence[str], *, first_name: str = "", last_name: str = "", language: str = ""
-    ) -> User:
-        """Register an unverified user without a password, and invite them. Raises EmailTaken or InvalidRole."""
-        new_user = NewUser(
-            email,
-            "",
-            first_name,
-            last_name,
-            " ".join(check_roles(roles)),
-            AccountStatus.UNVERIFIED,
-            language,
-            is_invited=True,
-        )
-        return self.users.register(new_user, self.clock())
+    def create(self, user: NewUser, roles: Sequence[str], *, by: User | None) -> User:
+        """Register a user with roles. Raises EmailTaken, InvalidRole or ProtectedRole."""
+        checked = check_roles(roles)
+        self.protection.check_change(by, (), checked)
+        return self.users.register(replace(user, roles=" ".join(checked)), self.clock())
 
-    def invite_again(self, user: User) -> None:
-        """Send another invitation to an unverified user. Raises NotInvitable."""
+    def invite(self, user: NewUser, roles: Sequence[str], *, by: User | None) -> User:
+        """Register an unverified user without a password, and invite them. Raises as `create`."""
+        invited = replace(user, password_hash="", status=AccountStatus.UNVERIFIED, is_invited=True)
+        return self.create(invited, roles, by=by)
+
+    def invite_again(self, user: User, *, by: User | None) -> None:
+        """Send another invitation to an unverified user. Raises NotInvitable or ProtectedRole."""
+        self.protection.check_user(by, user)
         if user.status is not AccountStatus.UNVERIFIED:
             raise NotInvitable
-        self.audit.record(UserInvited(self.clock(), user.id, self.current_client(), user.email, user.roles))
+        client = self.current_client()
+        self.audit.record(UserInvited(self.clock(), user.id, client, user.email, user.roles, is_repeated=True))
 
-    def change_roles(self, user_id: UUID, change: ChangeRoles, *, by: UUID | None) -> Changed:
+    def change_roles(self, user_id: UUID, change: ChangeRoles, *, by: User | None) -> Changed:
         """Give the user the roles that `change` returns. If they differ, end the sessions.
 
         The tokens of the sessions have the old roles.
-        Raises NoSuchUser, InvalidRole, OwnAccount, LastStaffUser or RolesConflict.
+        Raises NoSuchUser, InvalidRole, ProtectedRole, OwnAccount, LastStaffUser or RolesConflict.
         """
         for _ in range(_ATTEMPTS):
             user = self._find(user_id)
@@ -92,37 +92,52 @@ class UserAdministration:
             roles = check_roles(change(held), held=held)
             if set(roles) == set(held):
                 return Changed(user, 0)
-            if by == user.id and user.is_staff and STAFF not in roles:
+            self.protection.check_user(by, user)
+            self.protection.check_change(by, held, roles)
+            if _is_own(user, by) and user.is_staff and STAFF not in roles:
                 raise OwnAccount
             ended = self.users.set_roles(user, roles, self.clock(), keep_staff=by is not None and user.is_staff)
             if ended is not None:
                 return Changed(replace(user, roles=" ".join(roles)), ended)
         raise RolesConflict
 
-    def deactivate(self, user: User, *, by: UUID | None) -> Changed:
-        """Forbid the user to log in and end its sessions. Raises OwnAccount or LastStaffUser."""
-        if by == user.id:
+    def rename(self, user: User, names: Mapping[str, str], *, by: User | None) -> User | None:
+        """Set the first_name and last_name that `names` has. Return None if the user was deleted meanwhile.
+
+        Raises ProtectedRole.
+        """
+        self.protection.check_user(by, user)
+        return self.users.rename(user.id, names, self.clock())
+
+    def deactivate(self, user: User, *, by: User | None) -> Changed:
+        """Forbid the user to log in and end its sessions. Raises OwnAccount, ProtectedRole or LastStaffUser."""
+        if _is_own(user, by):
             raise OwnAccount
+        self.protection.check_user(by, user)
         if user.status is AccountStatus.BARRED:
             return Changed(user, 0)
         ended = self.users.deactivate(user, self.clock(), keep_staff=by is not None and user.is_staff)
         return Changed(replace(user, status=AccountStatus.BARRED), ended)
 
-    def activate(self, user: User) -> User:
-        """Allow the user to log in, also without a verified address."""
+    def activate(self, user: User, *, by: User | None) -> User:
+        """Allow the user to log in, also without a verified address. Raises ProtectedRole."""
+        self.protection.check_user(by, user)
         self.users.activate(user, self.clock())
         return replace(user, status=AccountStatus.ACTIVE)
 
-    def delete(self, user: User, *, by: UUID | None) -> int:
-        """Delete the user and return how many sessions that ended. Raises LastStaffUser."""
+    def delete(self, user: User, *, by: User | None) -> int:
+        """Delete the user and return how many sessions that ended. Raises ProtectedRole or LastStaffUser."""
+        self.protection.check_user(by, user)
         return self.users.delete(user, self.clock(), keep_staff=by is not None and user.is_staff)
 
-    def end_session(self, user: User, sid: str) -> bool:
-        """End a session of the user; return False if it has ended or belongs to another user."""
+    def end_session(self, user: User, sid: str, *, by: User | None) -> bool:
+        """End a session of the user; return False if it has ended or is another user's. Raises ProtectedRole."""
+        self.protection.check_user(by, user)
         return self.sessions.end(sid, self.clock(), EndReason.ENDED_BY_OPERATOR, owner=user.id)
 
-    def end_sessions(self, user: User) -> int:
-        """End every session of the user and return how many ended."""
+    def end_sessions(self, user: User, *, by: User | None) -> int:
+        """End every session of the user and return how many ended. Raises ProtectedRole."""
+        self.protection.check_user(by, user)
         return self.sessions.end_all(user.id, self.clock(), EndReason.ENDED_BY_OPERATOR)
 
     def _find(self, user_id: UUID) -> User:
@@ -130,3 +145,7 @@ class UserAdministration:
         if user is None:
             raise NoSuchUser
         return user
+
+
+def _is_own(user: User, by: User | None) -> bool:
+    return by is not None and by.id == user.id

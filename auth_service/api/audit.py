@@ -9,6 +9,10 @@ from flask import Blueprint, Response
 from auth_service.accounts.user import STAFF
 from auth_service.api.authentication import current_caller
 from auth_service.api.models.audit import AuditEventResponse
+from auth_service.api.models.page import PageResponse
+from auth_service.api.openapi.description import described
+from auth_service.api.openapi.examples import NO_PAGE
+from auth_service.api.openapi.query import PageQuery
 from auth_service.api.pagination import read_page, requested_page_size
 from auth_service.api.response_body import json_response
 from auth_service.api.view import ApiView
@@ -30,6 +34,7 @@ class AuditList(ApiView):
     name = "Audit List"
     allow = "GET, HEAD, OPTIONS"
 
+    @described(query=PageQuery, returns={200: PageResponse[AuditEventResponse]}, errors=[NO_PAGE])
     def get(self) -> Response:
         """Return a page of events, the newest first."""
         return audit_page(current_caller().user.id, _for_owner)

@@ -25,6 +25,7 @@ from auth_service.services import services
 from auth_service.sessions.refresh import NoActiveAccount
 from auth_service.sessions.store import SessionWithUser
 from auth_service.tokens.reader import INVALID, UnidentifiedUser
+from chassis.request_context import note_client
 from contract.claims import AccessClaims, InvalidToken
 from contract.credentials import MalformedCredentials, NoCredentials, read_bearer
 from contract.fetched_token import FETCHED_TOKEN_HEADER, is_fetched_token
@@ -127,14 +128,22 @@ def _load_caller(_: object, decoded: dict[str, Any]) -> Caller:
         raise bad_access_token("Token is blacklisted")
     if session.state.seen_generation < claims.generation <= session.state.generation and not _is_fetched():
         services().sessions.raise_seen_generations([(claims.session, claims.generation)])
+    note_client(claims.subject, session.sid)
     return Caller(user, session.sid)
 
 
 def _is_fetched() -> bool:
     """Return whether the gateway fetched the token, which then does not prove that the client received it."""
     token = request.environ["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
-    secret = services().settings.peer_secret.get_secret_value()
-    return is_fetched_token(token, request.headers.get(FETCHED_TOKEN_HEADER, ""), secret)
+    mac, secrets = request.headers.get(FETCHED_TOKEN_HEADER, ""), services().peer_secrets
+    if not mac:
+        return False
+
+    def is_known() -> bool:
+        return any(is_fetched_token(token, mac, secret) for secret in secrets.current())
+
+    used = secrets.current()
+    return is_known() or (secrets.has_changed_since(used) and is_known())
 
 
 def _active_user(found: SessionWithUser | None) -> User:

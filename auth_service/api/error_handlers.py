@@ -10,11 +10,13 @@ from werkzeug.exceptions import HTTPException
 from auth_service.accounts.passwords.hashing import HashingBusy
 from auth_service.accounts.roles import InvalidRole
 from auth_service.accounts.store import EmailTaken, LastStaffUser
+from auth_service.administration.role_protection import ProtectedRole
 from auth_service.administration.user_administration import NoSuchUser, NotInvitable, OwnAccount, RolesConflict
 from auth_service.api.errors import (
     ApiError,
     bad_credentials,
     bad_token,
+    claims_unavailable,
     conflict,
     error_with_detail,
     hashing_busy,
@@ -22,6 +24,7 @@ from auth_service.api.errors import (
     invalid_fields,
     malformed_body,
     not_found,
+    protected_role,
     session_ended,
     store_unavailable,
     throttled,
@@ -31,6 +34,7 @@ from auth_service.sessions.refresh import NoActiveAccount, RefreshConflict
 from auth_service.sessions.store import HandleTaken
 from auth_service.store_errors import StoreUnavailable
 from auth_service.throttling.login_throttle import Throttled
+from auth_service.tokens.claims_hook import ClaimsUnavailable
 from auth_service.tokens.grants import BadCredentials
 from contract.claims import InvalidToken
 
@@ -71,6 +75,7 @@ ERRORS: Mapping[type[Exception], Callable[..., ApiError]] = {
     NoActiveAccount: _no_active_account,
     EmailTaken: lambda _: invalid_fields({"email": ["user with this email already exists."]}),
     InvalidRole: lambda error: invalid_fields({"roles": [str(error)]}),
+    ProtectedRole: lambda error: protected_role(error.role),
     LastStaffUser: lambda _: conflict("last_staff", "No other active user has the role staff: grant it first."),
     OwnAccount: lambda _: conflict(
         "own_account", "Staff cannot deactivate themselves or give up their role staff: another staff user can."
@@ -82,6 +87,7 @@ ERRORS: Mapping[type[Exception], Callable[..., ApiError]] = {
     NoLiveSession: lambda error: session_ended(error.ended_seconds_ago),
     Throttled: lambda error: throttled(error.seconds),
     HashingBusy: lambda _: hashing_busy(),
+    ClaimsUnavailable: lambda _: claims_unavailable(),
     RefreshConflict: _store_unavailable,
     StoreUnavailable: _store_unavailable,
 }

@@ -16,6 +16,8 @@ from auth_service.api.models.errors import (
     ErrorListResponse,
     ErrorResponse,
     FieldErrorsResponse,
+    InsufficientAuthenticationResponse,
+    ProtectedRoleResponse,
     SessionEndedResponse,
     TokenErrorMessage,
 )
@@ -27,6 +29,8 @@ _INVALID_TOKEN_CHALLENGE = 'Bearer realm="api", error="invalid_token"'  # noqa: 
 
 STORE_RETRY_SECONDS = 2
 """Retry-After of the 503 while the database is unavailable."""
+CLAIMS_RETRY_SECONDS = 5
+"""Retry-After of the 503 after the claims hook has failed."""
 HASHING_RETRY_SECONDS = 5
 """Retry-After, before jitter, of the 503 while the queue of passwords to hash is full."""
 
@@ -115,6 +119,21 @@ def forbidden() -> ApiError:
     return error_with_detail(403, "You do not have permission to perform this action.")
 
 
+def protected_role(role: str) -> ApiError:
+    """Return the 403 for staff who would give or take a protected role, or manage a user who holds it."""
+    return ApiError(403, ProtectedRoleResponse(role=role))
+
+
+def insufficient_user_authentication(max_age: int) -> ApiError:
+    """Return the 403 for a dangerous act if the user entered the password longer than `max_age` seconds ago.
+
+    The names are those of RFC 9470. Its status 401 is not used: clients answer a 401 by refreshing their tokens.
+    """
+    challenge = f'{_CHALLENGE}, error="insufficient_user_authentication", max_age="{max_age}"'
+    body = InsufficientAuthenticationResponse(max_age=max_age)
+    return ApiError(403, body, {"WWW-Authenticate": challenge})
+
+
 def not_found(detail: str = "Not found.") -> ApiError:
     """Return the 404 for a resource that does not exist or that the caller may not see."""
     return error_with_detail(404, detail)
@@ -141,15 +160,30 @@ def store_unavailable() -> ApiError:
     return error_with_detail(503, "A store is not available at the moment.", "store_unavailable", headers)
 
 
+def claims_unavailable() -> ApiError:
+    """Return the 503 for a claims hook that failed. A 401 would make the client discard its tokens."""
+    headers = {"Retry-After": str(CLAIMS_RETRY_SECONDS)}
+    return error_with_detail(503, "The claims of the token are not available.", "claims_unavailable", headers)
+
+
 def hashing_busy() -> ApiError:
     """Return the 503 for a full queue of passwords to hash."""
-    headers = {"Retry-After": str(jittered_retry_after(HASHING_RETRY_SECONDS))}
+    return busy(jittered_retry_after(HASHING_RETRY_SECONDS))
+
+
+def busy(retry_after: int) -> ApiError:
+    """Return the 503 for a full queue of passwords to hash, with a Retry-After of `retry_after` seconds."""
+    headers = {"Retry-After": str(retry_after)}
     return error_with_detail(503, "Too many logins at the moment.", "busy", headers)
 
 
 def throttled(seconds: int) -> ApiError:
     """Return the 429 for too many attempts. The next one may be made after `seconds`, plus jitter."""
-    retry_after = jittered_retry_after(seconds)
+    return throttled_until(jittered_retry_after(seconds))
+
+
+def throttled_until(retry_after: int) -> ApiError:
+    """Return the 429 for too many attempts. The next one may be made after `retry_after` seconds."""
     detail = f"Request was throttled. Expected available in {retry_after} seconds."
     return error_with_detail(429, detail, "throttled", {"Retry-After": str(retry_after)})
 

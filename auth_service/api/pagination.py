@@ -1,13 +1,19 @@
 """Pagination: one page of a list, with the URLs of the previous and the next page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import quote, urlencode
 
-from flask import request, url_for
+from flask import request
 
 from auth_service.api.errors import not_found
 from auth_service.api.models.base import Item
 from auth_service.api.models.page import PageResponse
 from auth_service.services import services
+
+_FILTERS = frozenset({"page_size", "search", "role", "status"})
+"""The parameters that the URLs of other pages have too."""
+_SAFE = "!$'()*,/:;?@"
+"""Characters that a query may contain as they are (RFC 3986 3.4), without those that separate parameters."""
 
 Fetch = Callable[[int, int], Sequence[Item]]
 """`fetch(offset, limit)` returns at most `limit` items of a list, without the first `offset` items."""
@@ -43,8 +49,14 @@ def _positive_number(digits: str) -> int | None:
 
 def _url(number: int) -> str:
     """Return the URL of a page: that of the gateway if PUBLIC_URL is set, otherwise only its path."""
-    query = {name: value for name, value in request.args.items() if name in ("page_size", "search")}
+    query = {name: value for name, value in request.args.items() if name in _FILTERS}
     if number > 1:  # djoser omits ?page= for the first page
         query["page"] = str(number)
+    return url_of_list(query)
+
+
+def url_of_list(query: Mapping[str, str]) -> str:
+    """Return the URL of the requested list with another query."""
     # Never with the host of the request, so that a forged Host header cannot appear in a link.
-    return (services().settings.public_url or "") + url_for(request.endpoint or "", _external=False, **query)
+    path = (services().settings.public_url or "") + quote(request.path)
+    return f"{path}?{urlencode(query, safe=_SAFE)}" if query else path

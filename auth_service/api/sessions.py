@@ -9,6 +9,8 @@ from flask.typing import ResponseReturnValue
 from auth_service.api.authentication import current_caller
 from auth_service.api.errors import not_found
 from auth_service.api.models.sessions import SessionListResponse, SessionResponse
+from auth_service.api.openapi.description import described
+from auth_service.api.reauthentication import Reauthentication
 from auth_service.api.response_body import json_response
 from auth_service.api.view import ApiView
 from auth_service.events.account_events import EndReason
@@ -25,6 +27,7 @@ class SessionList(ApiView):
     name = "Session List"
     allow = "GET, HEAD, OPTIONS"
 
+    @described(returns={200: SessionListResponse})
     def get(self) -> Response:
         """Return the live sessions, the most recently used first."""
         caller = current_caller()
@@ -40,6 +43,7 @@ class SessionInstance(ApiView):
     name = "Session Instance"
     allow = "DELETE, OPTIONS"
 
+    @described(returns={204: None})
     def delete(self, sid: str) -> ResponseReturnValue:
         """End the session. 404 if it has ended or belongs to another user."""
         caller = current_caller()
@@ -55,6 +59,7 @@ class LogOut(ApiView):
     name = "Log Out"
     allow = "POST, OPTIONS"
 
+    @described(returns={204: None})
     def post(self) -> ResponseReturnValue:
         """End the session of the access token."""
         caller = current_caller()
@@ -68,6 +73,7 @@ class LogOutOthers(ApiView):
     name = "Log Out Others"
     allow = "POST, OPTIONS"
 
+    @described(returns={204: None})
     def post(self) -> ResponseReturnValue:
         """End every session of the caller except that of the access token."""
         caller = current_caller()
@@ -81,6 +87,7 @@ class LogOutAll(ApiView):
     name = "Log Out All"
     allow = "POST, OPTIONS"
 
+    @described(returns={204: None})
     def post(self) -> ResponseReturnValue:
         """End every session of the caller."""
         _end_all(current_caller().user.id, keep=None)
@@ -98,5 +105,6 @@ def _end_all(user_id: UUID, *, keep: str | None) -> None:
 session_endpoints.add_url_rule("/sessions/", view_func=SessionList.as_view("sessions"))
 session_endpoints.add_url_rule("/sessions/logout-others/", view_func=LogOutOthers.as_view("logout_others"))
 session_endpoints.add_url_rule("/sessions/logout-all/", view_func=LogOutAll.as_view("logout_all"))
+session_endpoints.add_url_rule("/sessions/reauthenticate/", view_func=Reauthentication.as_view("reauthenticate"))
 session_endpoints.add_url_rule("/sessions/<string(length=32):sid>/", view_func=SessionInstance.as_view("session"))
 session_endpoints.add_url_rule("/logout/", view_func=LogOut.as_view("logout"))

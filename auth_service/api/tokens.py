@@ -5,13 +5,22 @@ from typing import ClassVar
 from flask import Blueprint, Response, request
 
 from auth_service.api.client_of_request import client_of_request
-from auth_service.api.errors import invalid_fields
+from auth_service.api.errors import bad_credentials, invalid_fields
 from auth_service.api.models.tokens import (
     EmptyResponse,
     LogInRequest,
     RefreshRequest,
     TokenPairResponse,
     VerifyRequest,
+)
+from auth_service.api.openapi.description import described
+from auth_service.api.openapi.examples import (
+    BUSY,
+    CLAIMS_UNAVAILABLE,
+    DEVICE_COOKIE_EXAMPLE,
+    REFUSED_TOKEN,
+    THROTTLED,
+    USED_TOKEN,
 )
 from auth_service.api.request_body import read_body
 from auth_service.api.response_body import json_response
@@ -37,6 +46,12 @@ class LogIn(TokenView):
 
     name = "Token Obtain Pair"
 
+    @described(
+        body=LogInRequest,
+        returns={200: TokenPairResponse},
+        errors=[bad_credentials(), THROTTLED, BUSY, CLAIMS_UNAVAILABLE],
+        headers={"Set-Cookie": DEVICE_COOKIE_EXAMPLE},
+    )
     def post(self) -> Response:
         """Log in with e-mail and password. 401 if they are wrong, 429 after too many failures."""
         body, grants = read_body(LogInRequest), services().grants
@@ -62,6 +77,7 @@ class Refresh(TokenView):
 
     name = "Token Refresh"
 
+    @described(body=RefreshRequest, returns={200: TokenPairResponse}, errors=[*REFUSED_TOKEN, CLAIMS_UNAVAILABLE])
     def post(self) -> Response:
         """Return a new pair for a refresh token. 401 if the token is refused; a replay also ends its session."""
         pair = services().grants.refresh(read_body(RefreshRequest).refresh, client_of_request())
@@ -73,6 +89,7 @@ class Verify(TokenView):
 
     name = "Token Verify"
 
+    @described(body=VerifyRequest, returns={200: EmptyResponse}, errors=[*REFUSED_TOKEN, USED_TOKEN])
     def post(self) -> Response:
         """Verify a token. 401 if it is invalid.
 
@@ -106,6 +123,7 @@ class Blacklist(TokenView):
 
     name = "Token Blacklist"
 
+    @described(body=RefreshRequest, returns={200: EmptyResponse}, errors=REFUSED_TOKEN)
     def post(self) -> Response:
         """End the session of a refresh token. 401 if the token is invalid or used, or its session has ended."""
         services().grants.revoke(read_body(RefreshRequest).refresh, client_of_request())

@@ -20,6 +20,7 @@ from auth_service.events.account_events import (
     LoginThrottled,
     PasswordChanged,
     PasswordReset,
+    Reauthenticated,
     RegistrationRefused,
     RolesChanged,
     SessionEnded,
@@ -30,6 +31,7 @@ from auth_service.events.account_events import (
     UserDeleted,
     UserInvited,
     UserRegistered,
+    UserUpdated,
 )
 from auth_service.events.client import Client
 
@@ -40,6 +42,7 @@ class RecordName(StrEnum):
     """The names of records in the audit API and in the log."""
 
     LOGIN_OK = "login_ok"
+    REAUTHENTICATED = "reauthenticated"
     SESSION_MOVED_IN = "session_moved_in"
     BREACHED_PASSWORD = "breached_password"  # noqa: S105 - the name of an event
     LOGIN_FAILED = "login_failed"
@@ -55,6 +58,7 @@ class RecordName(StrEnum):
     REGISTRATION_REFUSED = "registration_refused"
     INVITED = "invited"
     ACTIVATED = "activated"
+    PROFILE_CHANGED = "profile_changed"
     ROLES_CHANGED = "roles_changed"
     DEACTIVATED = "deactivated"
     DELETED = "deleted"
@@ -66,7 +70,7 @@ _LOG_ONLY = {RecordName.LOGIN_THROTTLED, RecordName.REFRESH}
 
 _NAMES: Mapping[type[Event], RecordName] = {
     PasswordReset: RecordName.PASSWORD_RESET,
-    UserRegistered: RecordName.REGISTERED,
+    UserUpdated: RecordName.PROFILE_CHANGED,
     RegistrationRefused: RecordName.REGISTRATION_REFUSED,
     UserDeactivated: RecordName.DEACTIVATED,
     UserDeleted: RecordName.DELETED,
@@ -94,13 +98,15 @@ def record_of(event: Event) -> AuditRecord | None:
     match event:
         case LoggedIn(sid=sid):
             return _record(event, RecordName.LOGIN_OK, sid)
+        case Reauthenticated(sid=sid):
+            return _record(event, RecordName.REAUTHENTICATED, sid)
         case SessionMovedIn(sid=sid):
             return _record(event, RecordName.SESSION_MOVED_IN, sid)
         case BreachedPasswordUsed(sid=sid):
             return _record(event, RecordName.BREACHED_PASSWORD, sid)
-        case LoginFailed(reason=reason, account_hash=account_hash):
+        case LoginFailed(reason=reason, account_hash=account_hash, sid=session):
             detail: Detail = {"reason": reason} if reason else {"account": account_hash}
-            return _record(event, RecordName.LOGIN_FAILED, detail=detail)
+            return _record(event, RecordName.LOGIN_FAILED, session, detail)
         case LoginThrottled(account_hash=account_hash):
             return _record(event, RecordName.LOGIN_THROTTLED, detail={"account": account_hash})
         case TokensRefreshed(sid=sid, decision=decision, generation=generation):
@@ -119,6 +125,8 @@ def _record_of_account_change(event: Event) -> AuditRecord | None:
             return _record(event, RecordName.EMAIL_CHANGED, sid)
         case UserActivated(reason=reason):
             return _record(event, RecordName.ACTIVATED, detail={"reason": reason.value})
+        case UserRegistered(roles=roles):
+            return _record(event, RecordName.REGISTERED, detail={"roles": roles} if roles else None)
         case UserInvited(roles=roles):
             return _record(event, RecordName.INVITED, detail={"roles": roles})
         case RolesChanged(roles=roles, former_roles=former_roles):

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from auth_service.accounts.store import UserStore
 from auth_service.accounts.user import User
 from auth_service.events.account_events import EndReason
-from auth_service.events.client import Client
+from auth_service.events.client import UNKNOWN_CLIENT, Client
 from auth_service.sessions.store import Session, SessionStore
 from auth_service.tokens.grants import Grants
-from auth_service.tokens.issuer import Issuer
+from auth_service.tokens.issuer import NO_CLAIMS, Issuer
 from chassis.clock import Clock
 
 RENEW_AFTER = 60.0
@@ -73,7 +73,8 @@ class BrowserSessions:
 
         `device_token` is what the device presents, valid or not.
 
-        Raises BadCredentials, Throttled, HashingBusy or HandleTaken; then no session is opened or ended.
+        Raises BadCredentials, Throttled, HashingBusy, ClaimsUnavailable or HandleTaken; then no session is opened or
+        ended.
         """
         opened = self.grants.open_session(
             email,
@@ -88,7 +89,7 @@ class BrowserSessions:
         return OpenedBrowserSession(grant, opened.device_token)
 
     def exchange(self, handle_hash: str) -> BrowserGrant:
-        """Return a new access token for the handle's session. Raises NoLiveSession.
+        """Return a new access token for the handle's session. Raises NoLiveSession or ClaimsUnavailable.
 
         The use is recorded, which restarts the idle time, unless another one was recorded shortly before (_renew).
         """
@@ -103,7 +104,10 @@ class BrowserSessions:
         user = self.users.find(session.user_id)
         if user is None or not user.is_active or not self._renew(session, now):
             raise NoLiveSession
-        return BrowserGrant(self.issuer.access(user, session, now), session.state.expires_at, user)
+        extra, hook = NO_CLAIMS, self.grants.claims_hook
+        if hook:
+            extra = hook.claims_of(user.id, user.email, user.roles, session.sid, "refresh", UNKNOWN_CLIENT)
+        return BrowserGrant(self.issuer.access(user, session, now, extra), session.state.expires_at, user)
 
     def end(self, handle_hash: str) -> None:
         """End the session of the handle, if there is one."""

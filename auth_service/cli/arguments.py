@@ -8,7 +8,7 @@ import click
 from auth_service.accounts.email_addresses import is_email
 from auth_service.accounts.passwords.rules import MAX_PASSWORD
 from auth_service.accounts.user import MAX_EMAIL, User
-from auth_service.api.models.admin import AccountResponse
+from auth_service.api.models.administration.users import AccountResponse
 from auth_service.cli.output import JSON
 from auth_service.services import services
 

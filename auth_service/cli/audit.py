@@ -2,14 +2,17 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
 import click
 
 from auth_service.api.models.base import rfc3339_timestamp
-from auth_service.audit.store import AuditEntry
+from auth_service.audit.store import AuditEntry, AuditFilter
+from auth_service.audit.trail import RecordName
 from auth_service.cli.arguments import find_user
 from auth_service.cli.output import JSON, json_option, print_json, printable
+from auth_service.cli.times import time_option
 from auth_service.services import services
 
 POLL_SECONDS = 1.0
@@ -37,13 +40,42 @@ def tail(lines: int, user: str | None, follow: bool, as_json: bool) -> None:
     records = _followed(lines, user_id) if follow else iter(services().audit.newest(limit=lines, user_id=user_id))
     try:
         for entry in records:
-            row = _members(entry, emails)
-            if as_json:
-                print_json(row)
-            else:
-                click.echo(_line(row))
+            _print(entry, emails, as_json=as_json)
     except KeyboardInterrupt:
         return
+
+
+@audit.command()
+@click.option("--event", type=click.Choice([name.value for name in RecordName]), help="Only records of this event.")
+@click.option("--user", metavar="USER", help="Only records of this user: an e-mail address or an id.")
+@click.option("--actor", default="", help="Only acts of this staff user, by id, or of `operator`.")
+@click.option("--address", default="", help="Only records from this IP address.")
+@time_option("--since", "Only records from this date or time on, such as 2027-06-01.")
+@time_option("--until", "Only records before this date or time.")
+@click.option("--before", type=click.IntRange(1), help="Only records with a lower id: continues an earlier list.")
+@click.option("--limit", default=50, type=click.IntRange(1, 100_000), show_default=True)
+@json_option
+def search(user: str | None, before: int | None, limit: int, as_json: bool, **wanted: Any) -> None:
+    """Print the newest records that match, the newest first. With --json, one JSON object on each line."""
+    selected = AuditFilter(
+        wanted["event"] or "",
+        find_user(user).id if user else None,
+        wanted["actor"],
+        wanted["address"],
+        wanted["since"],
+        wanted["until"],
+    )
+    emails: dict[UUID, str] = {}
+    for entry in services().audit.search(selected, before=before, limit=limit):
+        _print(entry, emails, as_json=as_json)
+
+
+def _print(entry: AuditEntry, emails: dict[UUID, str], *, as_json: bool) -> None:
+    row = _members(entry, emails)
+    if as_json:
+        print_json(row)
+    else:
+        click.echo(_line(row))
 
 
 def _followed(lines: int, user_id: UUID | None) -> Iterator[AuditEntry]:

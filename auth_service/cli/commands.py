@@ -14,11 +14,14 @@ import click
 from auth_service.api.client_of_request import set_client_of_request
 from auth_service.app import create_app
 from auth_service.cli.audit import audit
+from auth_service.cli.figures import figures
+from auth_service.cli.gateways import gateways
 from auth_service.cli.importing import export_users, import_users
 from auth_service.cli.keys import keys
 from auth_service.cli.mail import mail
 from auth_service.cli.sessions import sessions
 from auth_service.cli.users import users
+from auth_service.cli.webhooks import webhooks
 from auth_service.events.client import OPERATOR
 from auth_service.settings import AuthSettings, ServingSettings
 from auth_service.storage.migration_settings import MIGRATIONS
@@ -55,7 +58,7 @@ def commands(context: click.Context) -> None:
         return
     url = settings.database_url.get_secret_value()
     if context.invoked_subcommand == migrate.name:
-        configure_logs("auth_service", settings.log_level)
+        configure_logs("auth_service", settings.log_level, settings.log_format)
         with exit_if_unusable():
             check_database_to_migrate(url)
     else:
@@ -89,7 +92,7 @@ def migration(message: str) -> None:
     click.echo(f"wrote {written}: review it before you commit it" if written else "the models have not changed")
 
 
-for noun in (users, sessions, keys, mail, audit):
+for noun in (users, sessions, keys, mail, audit, figures, gateways, webhooks):
     commands.add_command(noun)
 users.add_command(import_users, "import")
 users.add_command(export_users, "export")

@@ -9,7 +9,7 @@ from auth_service.accounts.roles import InvalidRole, check_roles
 from auth_service.accounts.store import EmailTaken
 from auth_service.accounts.user import MAX_LANGUAGE, MAX_NAME, STAFF, AccountStatus, NewUser
 from auth_service.administration.user_administration import ChangeRoles, NotInvitable, RolesConflict
-from auth_service.api.models.admin import AccountResponse
+from auth_service.api.models.administration.users import AccountResponse
 from auth_service.api.users.users import MAX_SEARCH_WORDS
 from auth_service.cli.arguments import check_email, describe, find_user, read_new_password, user_argument
 from auth_service.cli.output import confirm, json_option, print_list, print_members, print_result, yes_option
@@ -91,9 +91,9 @@ def create_user(
     check_email(email)
     password = read_new_password(email, first_name, last_name)
     password_hash = services().passwords.hash(password)
-    new_user = NewUser(email, password_hash, first_name, last_name, " ".join(checked), language=language)
+    new_user = NewUser(email, password_hash, first_name, last_name, language=language)
     try:
-        user = services().users.register(new_user, services().clock())
+        user = services().administration.create(new_user, checked, by=None)
     except EmailTaken as error:
         raise click.ClickException(f"EMAIL: a user {email} already exists") from error
     print_result(f"created {user.email} as {user.id}", describe(user), as_json=as_json)
@@ -115,16 +115,15 @@ def invite_user(
     if again:
         user = find_user(email)
         try:
-            administration.invite_again(user)
+            administration.invite_again(user, by=None)
         except NotInvitable as error:
             raise click.ClickException(f"EMAIL: {email} is {user.status} and needs no invitation") from error
     else:
         checked = _checked_roles(roles, "--role")
         check_email(email)
         try:
-            user = administration.invite(
-                email, checked, first_name=first_name, last_name=last_name, language=language
-            )
+            new_user = NewUser(email, "", first_name, last_name, language=language)
+            user = administration.invite(new_user, checked, by=None)
         except EmailTaken as error:
             raise click.ClickException(
                 f"EMAIL: a user {email} already exists; --again sends another invitation to an unverified user"
@@ -147,7 +146,7 @@ def deactivate(user: str, as_json: bool) -> None:
 @json_option
 def activate(user: str, as_json: bool) -> None:
     """Let USER log in, who was deactivated or has not verified the address."""
-    activated = services().administration.activate(find_user(user))
+    activated = services().administration.activate(find_user(user), by=None)
     print_result(f"activated {activated.email}", describe(activated), as_json=as_json)
 
 

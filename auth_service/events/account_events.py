@@ -53,6 +53,13 @@ class LoggedIn(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Reauthenticated(Event):
+    """A user entered the password again in the session `sid`."""
+
+    sid: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionMovedIn(Event):
     """A refresh token of the user's former system was exchanged, and the session `sid` began."""
 
@@ -68,10 +75,14 @@ class BreachedPasswordUsed(Event):
 
 @dataclass(frozen=True, slots=True)
 class LoginFailed(Event):
-    """A log-in failed. `reason` is set for a known account, `account_hash` (a keyed hash) for an unknown one."""
+    """A log-in failed. `reason` is set for a known account, `account_hash` (a keyed hash) for an unknown one.
+
+    In the session `sid`, a wrong password was entered again; None before a log-in.
+    """
 
     reason: str = ""
     account_hash: str = ""
+    sid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +147,16 @@ class EmailChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class UserRegistered(Event):
-    """A user was registered. `must_verify` means that the user cannot log in until `email` is verified."""
+    """A user was registered. `must_verify` means that the user cannot log in until `email` is verified.
+
+    `roles` are separated by spaces.
+    """
 
     email: str
     must_verify: bool
+    first_name: str = ""
+    last_name: str = ""
+    roles: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +177,25 @@ class UserActivated(Event):
 
 @dataclass(frozen=True, slots=True)
 class UserInvited(Event):
-    """Staff or an operator created the user, or invited an unverified user again. `roles` are separated by spaces."""
+    """Staff or an operator created the user, or invited an unverified user again (`is_repeated`).
+
+    `roles` are separated by spaces.
+    """
 
     email: str
     roles: str
+    first_name: str = ""
+    last_name: str = ""
+    is_repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UserUpdated(Event):
+    """The user, whose address is `email`, changed the first or the last name."""
+
+    email: str
+    first_name: str
+    last_name: str
 
 
 @dataclass(frozen=True, slots=True)

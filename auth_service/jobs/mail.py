@@ -8,6 +8,7 @@ most one duplicate and loses nothing. Several processes may run the job: a claim
 import random
 import threading
 from collections.abc import Callable
+from typing import Literal
 
 import structlog
 
@@ -26,6 +27,9 @@ CLAIM_SECONDS = 600.0
 Longer than any attempt, which takes at most eight minutes with the longest SMTP_TIMEOUT.
 """
 
+MailResult = Literal["sent", "dropped", "delayed", "server_unavailable", "failed"]
+"""The result of an attempt to send a mail."""
+
 _log = structlog.get_logger("mail")
 
 
@@ -39,12 +43,15 @@ class MailSender:
         transport: Transport,
         clock: Clock,
         chance: Callable[[], float] = random.random,
+        count: Callable[[MailResult], None] = lambda _: None,
     ) -> None:
+        """Call `count` with the result of each attempt to send a mail."""
         self._outbox = outbox
         self._composer = composer
         self._transport = transport
         self._clock = clock
         self._chance = chance
+        self._count = count
         self._stopping = threading.Event()
         self._done: list[QueuedMail] = []
         """Mails that were sent and could not be removed, because the database did not answer."""
@@ -85,6 +92,7 @@ class MailSender:
             message = self._composer.compose(mail, self._clock())
             if message is None:
                 self._outbox.remove(mail)
+                self._count("dropped")
                 _log.info("mail_dropped", mail=mail.id.hex, kind=mail.kind.value)
                 return False
             receipt = self._transport.send(message)
@@ -96,6 +104,7 @@ class MailSender:
             self._give_up(mail, str(error))
         else:
             self._failures = 0
+            self._count("sent")
             self._done.append(mail)
             attempts, seconds = mail.attempts + 1, round(self._clock() - mail.created_at, 1)
             _log.info(
@@ -114,6 +123,7 @@ class MailSender:
         """Send nothing for a while, because the server is unavailable. The mail is not to blame and stays due."""
         now = self._clock()
         self._failures += 1
+        self._count("server_unavailable")
         pause = pause_after(self._failures, self._chance())
         self._paused_until = now + pause
         if is_too_old(mail.created_at, now):
@@ -134,6 +144,7 @@ class MailSender:
             self._give_up(mail, reason)
             return
         attempts = mail.attempts + 1
+        self._count("delayed")
         delay = delay_after(attempts, self._chance())
         self._outbox.postpone(mail, now + delay)
         _log.warning(
@@ -147,4 +158,5 @@ class MailSender:
 
     def _give_up(self, mail: QueuedMail, reason: str) -> None:
         self._outbox.fail(mail, self._clock())
+        self._count("failed")
         _log.error("mail_failed", mail=mail.id.hex, kind=mail.kind.value, attempts=mail.attempts + 1, error=reason)

@@ -96,5 +96,8 @@ class MailOutbox(Protocol):
     def waiting(self) -> int:
         """Return how many mails wait to be sent."""
 
+    def oldest_at(self) -> float | None:
+        """Return when the oldest waiting mail was added, in seconds since the epoch; None if no mail waits."""
+
     def prune_failed(self, before: float, limit: int) -> int:
         """Delete at most `limit` mails that failed before `before`, commit, and return how many."""

@@ -1,4 +1,4 @@
-"""Render pages with Jinja, and the Content-Security-Policy that allows their one style sheet by its hash.
+"""Render pages with Jinja, and the Content-Security-Policy that allows their style sheet by its hash.
 
 A folder of one's own (PAGES_TEMPLATES) comes first: `<language>.toml` replaces single texts, `theme.css` sets
 colours, `style.css` replaces the style, and a file such as `login.html` replaces one page.
@@ -16,6 +16,8 @@ from markupsafe import Markup
 from auth_service.page_templates.texts import BUILT_IN, PageProblem, load_texts
 
 _LAYOUT = "layout.html"
+_STAFF = "staff/"
+"""The folder of the staff pages, which have more styles than the others."""
 
 
 class PageTemplates:
@@ -27,11 +29,10 @@ class PageTemplates:
         self._texts = load_texts(folder)
         self._environment = _environment(folder)
         self._css = _read_style(folder)
-        digest = base64.b64encode(hashlib.sha256(self._css.encode()).digest()).decode("ascii")
-        self.content_security_policy = (
-            f"default-src 'none'; style-src 'sha256-{digest}'; img-src 'self' data:; form-action 'self'; "
-            "base-uri 'none'; frame-ancestors 'none'"
-        )
+        self._staff_css = f"{_read_css(BUILT_IN / 'staff.css')}\n{self._css}"
+        self.content_security_policy = _policy(self._css)
+        """The policy of every page except those of staff."""
+        self._staff_policy = _policy(self._staff_css)
 
     @property
     def languages(self) -> Sequence[str]:
@@ -55,6 +56,10 @@ class PageTemplates:
         """Return the text `section.name` in `language`."""
         return self._texts.text(language, key, site=self._site_name, **values)
 
+    def policy_for(self, template: str) -> str:
+        """Return the Content-Security-Policy of the page `template`."""
+        return self._staff_policy if template.startswith(_STAFF) else self.content_security_policy
+
     def render(self, template: str, language: str, values: Mapping[str, object]) -> str:
         """Return the page `template` in `language` as HTML."""
 
@@ -66,7 +71,8 @@ class PageTemplates:
             t=text,
             language=language,
             site_name=self._site_name,
-            css=Markup(self._css),  # noqa: S704 - a file of the operator, checked by _read_style
+            # Files of the operator, checked by _read_css.
+            css=Markup(self._staff_css if template.startswith(_STAFF) else self._css),  # noqa: S704
         )
 
     def check(self) -> None:
@@ -78,6 +84,14 @@ class PageTemplates:
                 line = getattr(error, "lineno", None)
                 where = f"{self._folder or BUILT_IN}/{name}" + (f", line {line}" if line else "")
                 raise PageProblem(f"{where}: {error}") from error
+
+
+def _policy(css: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src 'self' data:; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    )
 
 
 def _environment(folder: Path | None) -> Environment:

@@ -108,7 +108,7 @@ def _change_profile(caller: Caller) -> None:
     body = read_body(ProfileRequest)
     if body.language and body.language not in page_templates().languages:
         raise invalid_fields({"language": ["This value does not match the required pattern."]})
-    services().users.rename(caller.user.id, body.given_names())
+    services().users.rename(caller.user.id, body.given_names(), services().clock())
 
 
 def _profile_page(form: Form) -> Response:

@@ -1,7 +1,8 @@
 """The blueprint of the hosted pages: their paths, and the pages for errors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 
 import structlog
 from flask import Blueprint, Flask, Response
@@ -20,10 +21,12 @@ from contract.page_session import PAGE_NAMES
 _log = structlog.get_logger("pages")
 
 View = Callable[..., Response]
+Pages = Mapping[str, Mapping[str, View]]
+"""The views by path below /auth, then by method."""
 
 _METHODS = ("GET", "POST")
 
-_PAGES: dict[str, dict[str, View]] = {
+_PAGES: Pages = {
     "/login/": {"GET": log_in.show_log_in, "POST": log_in.submit_log_in},
     "/register/": {"GET": log_in.show_registration, "POST": log_in.submit_registration},
     "/register/sent/": {"GET": log_in.show_registered},
@@ -40,13 +43,13 @@ _PAGES: dict[str, dict[str, View]] = {
 }
 
 
-def install_pages(app: Flask, templates: PageTemplates) -> None:
-    """Serve the hosted pages under /auth/."""
+def install_pages(app: Flask, templates: PageTemplates, more: Pages = MappingProxyType({})) -> None:
+    """Serve the hosted pages under /auth/, and the pages `more`."""
     register_templates(app, templates)
     blueprint = Blueprint("pages", __name__, url_prefix="/auth")
     blueprint.before_request(require_offer)
     blueprint.after_request(set_page_headers)
-    for path, views in _PAGES.items():
+    for path, views in {**_PAGES, **more}.items():
         for method, view in views.items():
             blueprint.add_url_rule(path, endpoint=view.__name__, view_func=view, methods=[method])
     for page in mail_links.PAGES:

@@ -6,18 +6,36 @@ from dataclasses import dataclass, field
 from flask import request
 
 from auth_service.accounts.passwords.hashing import HashingBusy
-from auth_service.accounts.store import EmailTaken
+from auth_service.accounts.roles import InvalidRole
+from auth_service.accounts.store import EmailTaken, LastStaffUser
+from auth_service.administration.role_protection import ProtectedRole
+from auth_service.administration.user_administration import NoSuchUser, NotInvitable, OwnAccount, RolesConflict
 from auth_service.api.error_handlers import ERRORS
 from auth_service.api.errors import ApiError
 from auth_service.api.models.errors import ErrorResponse, FieldErrorsResponse
 from auth_service.pages.context import page_error, page_text
 from auth_service.throttling.login_throttle import Throttled
+from auth_service.tokens.claims_hook import ClaimsUnavailable
 from auth_service.tokens.grants import BadCredentials
 
 MAX_VALUE = 300
 """Characters of a value that are shown again."""
 
 _LINK_FIELDS = frozenset({"uid", "token"})
+
+
+_REFUSALS = (
+    BadCredentials,
+    EmailTaken,
+    InvalidRole,
+    LastStaffUser,
+    NotInvitable,
+    NoSuchUser,
+    OwnAccount,
+    ProtectedRole,
+    RolesConflict,
+)
+"""The exceptions of an action that refuse the form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +79,13 @@ def submit(action: Callable[[], object], fields: Collection[str]) -> Form | None
         action()
     except ApiError as error:
         return _refused_form(error, fields)
-    except (BadCredentials, EmailTaken) as error:
+    except _REFUSALS as error:
         return _refused_form(ERRORS[type(error)](error), fields)
     except Throttled as error:
         text = page_text("error.throttled", time=_wait_text(error.seconds))
         return _form(ERRORS[Throttled](error), [FormError("", text)], fields)
-    except HashingBusy as error:
-        return _form(ERRORS[HashingBusy](error), [FormError("", page_text("error.busy"))], fields)
+    except (HashingBusy, ClaimsUnavailable) as error:
+        return _form(ERRORS[type(error)](error), [FormError("", page_text("error.busy"))], fields)
     return None
 
 

@@ -10,6 +10,7 @@ from auth_service.services import services
 from contract.page_session import CHANGE_HEADER
 
 EMPTY_FORM = Form()
+_STAFF_HOME = "/auth/staff/"
 
 # With `no-referrer`, forms are sent with `Origin: null` (Fetch standard 3.2). Then old browsers, which send no
 # Sec-Fetch-Site, could not prove where a form comes from. `strict-origin` hides the path and a token in it as well.
@@ -20,20 +21,22 @@ def render(
     template: str, form: Form = EMPTY_FORM, *, notice: str = "", status: int | None = None, **values: object
 ) -> Response:
     """Return the page `template` with `form`. `notice` is the key of a text that tells what was done."""
-    language = page_language()
+    language, caller = page_language(), page_caller()
     html = page_templates().render(
         template,
         language,
         {
             "form": form,
-            "caller": page_caller(),
+            "caller": caller,
             "home": services().settings.login_redirect_url,
+            "staff_home": _STAFF_HOME if services().settings.admin_pages and caller and caller.user.is_staff else "",
             "notice": page_text(notice) if notice else "",
             **values,
         },
     )
     response = Response(html, status or form.status, dict(form.headers), mimetype="text/html")
     response.headers["Content-Language"] = language
+    response.headers["Content-Security-Policy"] = page_templates().policy_for(template)
     return response
 
 
@@ -52,7 +55,7 @@ def redirect(path: str, *, change: str = "") -> Response:
 def set_page_headers(response: Response) -> Response:
     """Set the headers of every page: it is for one user, has no script, and no other site may frame it."""
     response.headers["Cache-Control"] = "no-store"
-    response.headers["Content-Security-Policy"] = page_templates().content_security_policy
+    response.headers.setdefault("Content-Security-Policy", page_templates().content_security_policy)
     response.headers["Referrer-Policy"] = _REFERRER_POLICY
     response.headers["X-Frame-Options"] = "DENY"
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"

@@ -17,6 +17,7 @@ from auth_service.page_templates.next_path import next_query, safe_next
 from auth_service.pages.context import page_caller
 from auth_service.pages.response import redirect, render
 from auth_service.services import services
+from chassis.secret_rotation.watched_secret import verify_with
 from contract.claims import InvalidToken
 from contract.device_cookie import DEVICE_COOKIE, DEVICE_COOKIE_LIFETIME, device_token_in
 from contract.page_session import OFFER_HEADER, SessionOffer, opened, verify_offer
@@ -30,9 +31,9 @@ def require_offer() -> None:
     """Read the gateway's offer of a form. Raises Forbidden for a form that no gateway has checked."""
     if request.method != "POST":
         return
-    secret = services().settings.peer_secret.get_secret_value()
+    token, now = request.headers.get(OFFER_HEADER, ""), services().clock()
     try:
-        g.session_offer = verify_offer(request.headers.get(OFFER_HEADER, ""), secret, now=services().clock())
+        g.session_offer = verify_with(services().peer_secrets, lambda secret: verify_offer(token, secret, now=now))
     except InvalidToken as error:
         _log.warning("session_offer_refused", reason=error.reason)
         raise Forbidden from error

@@ -24,9 +24,16 @@ class RefreshConflict(Exception):
 
 
 def refresh_session(
-    store: SessionStore, policy: RefreshPolicy, sid: str, user_id: UUID, presented: int, now: float
+    store: SessionStore,
+    policy: RefreshPolicy,
+    sid: str,
+    user_id: UUID,
+    presented: int,
+    now: float,
+    *,
+    issued_at: float | None = None,
 ) -> RefreshResult | None:
-    """Refresh the session `sid` with a token of generation `presented`.
+    """Refresh the session `sid` with a token of generation `presented` that was issued at `issued_at`.
 
     Return the decision and the session after it; None if the user has no such session.
     Raises NoActiveAccount, RefreshConflict or StoreUnavailable.
@@ -38,7 +45,7 @@ def refresh_session(
         session = found.session
         if session is None:
             return None
-        decision = decide(session.state, presented, now, policy)
+        decision = decide(session.state, presented, now, policy, issued_at=issued_at)
         changed = replace(session, state=apply_decision(session.state, decision, now, policy))
         end_reason = EndReason.REPLAY if isinstance(decision, Replay) else None
         if changed == session or store.replace(session, changed, now, end_reason=end_reason):

@@ -14,6 +14,7 @@ The decisions, in order; the first row that applies decides:
 | the newest token, with MAX_RECENT rotations in grace                | ReissuePresented                       |
 | the token before the newest, while the newest is unseen (`confirm`) | ReissueSuccessor, restarts the grace   |
 | a used token whose rotation is in grace                             | ReissueSuccessor                       |
+| a token that is newer than the session, issued before `restored_at` | RotateNewer                            |
 | any other token                                                     | Replay (RFC 9700 4.14.2)               |
 
 A rotation is "in grace" while it is less than `grace` seconds old.
@@ -41,6 +42,8 @@ class RefreshPolicy:
     idle_lifetime: float
     access_lifetime: float = 0
     """The longest lifetime of a new access token, in seconds."""
+    restored_at: float = 0
+    """When the database was restored from a backup (epoch seconds). Older tokens may be newer than their session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,13 @@ class Rotate:
 
 
 @dataclass(frozen=True, slots=True)
+class RotateNewer:
+    """Issue a token of the generation after `presented`, which was issued after the backup of the session."""
+
+    presented: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReissueSuccessor:
     """Issue the newest refresh token, which has replaced the presented one."""
 
@@ -115,11 +125,16 @@ class Expired:
     """Refuse the token: its session or the newest token of the session has expired."""
 
 
-Decision = Rotate | ReissueSuccessor | ReissuePresented | Replay | Ended | Expired
+Decision = Rotate | RotateNewer | ReissueSuccessor | ReissuePresented | Replay | Ended | Expired
 
 
-def decide(state: SessionState, presented: int, now: float, policy: RefreshPolicy) -> Decision:
-    """Return the decision on a refresh token of generation `presented` at `now`, by the table above."""
+def decide(
+    state: SessionState, presented: int, now: float, policy: RefreshPolicy, *, issued_at: float | None = None
+) -> Decision:
+    """Return the decision on a refresh token of generation `presented` at `now`, by the table above.
+
+    `issued_at` is the time of issue in the token; None if it has none.
+    """
     in_grace = len(state.rotations_in_grace(now, policy.grace))
     rotations_since = state.generation - presented
     if state.revoked_at is not None:
@@ -134,22 +149,21 @@ def decide(state: SessionState, presented: int, now: float, policy: RefreshPolic
         return ReissueSuccessor(restarts_grace=True)
     if 0 < rotations_since <= in_grace:
         return ReissueSuccessor(restarts_grace=False)
+    if rotations_since < 0 and issued_at is not None and issued_at < policy.restored_at:
+        return RotateNewer(presented)
     return Replay()
 
 
 def apply_decision(state: SessionState, decision: Decision, now: float, policy: RefreshPolicy) -> SessionState:
     """Return the state after `decision`; `state` itself if there is nothing to write."""
-    if isinstance(decision, Rotate | ReissueSuccessor | ReissuePresented):
+    if isinstance(decision, Rotate | RotateNewer | ReissueSuccessor | ReissuePresented):
         state = _with_access_token(state, now, policy)
     match decision:
         case Rotate():
-            return replace(
-                state,
-                generation=state.generation + 1,
-                seen_generation=state.generation,  # the client has received the token that it presents
-                rotated_at=now,
-                recent_rotations=(*state.rotations_in_grace(now, policy.grace), now),
-            )
+            return _rotated(state, state.generation, now, policy)
+        case RotateNewer(presented):
+            # The rotations between are unknown: their tokens are used ones, and none of them is in grace.
+            return _rotated(replace(state, recent_rotations=()), presented, now, policy)
         case ReissueSuccessor(restarts_grace=True):
             # Days later, several browser tabs may present the same token at once. Without the restart,
             # the first use of the new token would make the requests of the other tabs replays.
@@ -160,6 +174,16 @@ def apply_decision(state: SessionState, decision: Decision, now: float, policy: 
             return replace(state, revoked_at=now)
         case _:
             return state
+
+
+def _rotated(state: SessionState, presented: int, now: float, policy: RefreshPolicy) -> SessionState:
+    return replace(
+        state,
+        generation=presented + 1,
+        seen_generation=presented,  # the client has received the token that it presents
+        rotated_at=now,
+        recent_rotations=(*state.rotations_in_grace(now, policy.grace), now),
+    )
 
 
 def _with_access_token(state: SessionState, now: float, policy: RefreshPolicy) -> SessionState:

@@ -53,6 +53,11 @@ class RevocationFeed:
         self._is_pending = threading.Event()
         self._is_pending.set()  # a former process may have stopped before it published
 
+    @property
+    def is_pending(self) -> bool:
+        """Return whether the feed may lack a revocation, so that `republish` has to publish."""
+        return self._is_pending.is_set()
+
     def publish(self, ended: Sequence[SessionEnded]) -> None:
         """Publish sessions that have ended. If Redis does not reply, `republish` publishes them later."""
         try:

@@ -56,6 +56,15 @@ class ListedSession:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnedSession:
+    """A live session with its user, as staff see it."""
+
+    session: ListedSession
+    user_id: UUID
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRevocation:
     """The revocation of a session. Its access tokens expire by `access_expires_at`. Times are epoch seconds."""
 
@@ -148,6 +157,24 @@ class SessionStore(Protocol):
 
     def live_sessions(self, user_id: UUID, now: float) -> Sequence[ListedSession]:
         """Return the user's live sessions, the most recently used first, at most MAX_LISTED."""
+
+    def newest_live(self, now: float, *, address: str = "", offset: int, limit: int) -> Sequence[OwnedSession]:
+        """Return at most `limit` live sessions of all users, the newest log-in first, after the first `offset`.
+
+        With `address`, only sessions whose log-in came from this IP address.
+        """
+
+    def count_live(self, now: float) -> int:
+        """Return how many sessions of all users are live."""
+
+    def authenticated_at(self, sid: str) -> float:
+        """Return when the user last entered the password in a session; 0.0 if never, or if there is no session."""
+
+    def record_authentication(self, sid: str, user_id: UUID, now: float) -> bool:
+        """Store that the user entered the password in the session, and dispatch Reauthenticated.
+
+        Return False and change nothing if the session has ended or belongs to another user.
+        """
 
     def unexpired_revocations(self, at: float) -> Sequence[SessionRevocation]:
         """Return the revocations of sessions whose access tokens may be unexpired at `at`, the oldest first."""

@@ -93,6 +93,12 @@ class SqlMailOutbox:
         with self._engine.connect() as connection:
             return connection.scalar(statement) or 0
 
+    def oldest_at(self) -> float | None:
+        """Return when the oldest waiting mail was added, in seconds since the epoch; None if no mail waits."""
+        statement = select(func.min(MailRow.created_at)).where(MailRow.due_at.is_not(None))
+        with self._engine.connect() as connection:
+            return connection.scalar(statement)
+
     def prune_failed(self, before: float, limit: int) -> int:
         """Delete at most `limit` mails that failed before `before`, commit, and return how many."""
         old = select(MailRow.id).where(MailRow.failed_at < before).limit(limit)

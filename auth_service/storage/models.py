@@ -1,4 +1,4 @@
-"""The tables: users, sessions, the audit trail, the mail outbox and the uses of signing keys.
+"""The tables: users, sessions, the audit trail, the outboxes of mails and webhooks, and the uses of signing keys.
 
 Times are seconds since the epoch in double precision, so that every database returns exactly the stored value.
 """
@@ -72,6 +72,8 @@ class SessionRow(Base):
     """SHA-256 of the handle of a browser session, in hexadecimal digits."""
     created_at: Mapped[float] = mapped_column(Double)
     last_used_at: Mapped[float] = mapped_column(Double)
+    authenticated_at: Mapped[float] = mapped_column(Double, default=0.0)
+    """When the user last entered the password in this session; 0 if never, as after a token exchange."""
     expires_at: Mapped[float] = mapped_column(Double)
     """The absolute end of the session. A rotation does not change it."""
     revoked_at: Mapped[float | None] = mapped_column(Double, index=True)
@@ -115,6 +117,39 @@ class MailRow(Base):
     """When the next attempt or the end of the claim is due; None if the mail was given up."""
     failed_at: Mapped[float | None] = mapped_column(Double, index=True)
     """When the mail was given up."""
+
+
+class WebhookDeliveryRow(Base):
+    """A webhook for one endpoint: it waits to be sent, or it is an entry of the log."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (Index("ix_webhook_deliveries_endpoint_due_at", "endpoint", "due_at"),)
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    message_id: Mapped[str] = mapped_column(String(64), index=True)
+    type: Mapped[str] = mapped_column(String(64))
+    endpoint: Mapped[str] = mapped_column(String(64))
+    body: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[float] = mapped_column(Double, index=True)
+    status: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(default=0)
+    """Attempts since the message was added or replayed. Of a pending delivery, all of them failed."""
+    due_at: Mapped[float | None] = mapped_column(Double)
+    """When the next attempt or the end of the claim is due; None unless it is pending."""
+    last_attempt_at: Mapped[float | None] = mapped_column(Double)
+    status_code: Mapped[int | None]
+    detail: Mapped[str] = mapped_column(Text, default="")
+
+
+class WebhookEndpointRow(Base):
+    """An endpoint whose last attempt failed, or that is disabled. An endpoint that works has no row."""
+
+    __tablename__ = "webhook_endpoints"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    failing_since: Mapped[float] = mapped_column(Double)
+    disabled_at: Mapped[float | None] = mapped_column(Double)
+    reason: Mapped[str] = mapped_column(Text, default="")
 
 
 class ImportedUserRow(Base):

@@ -27,7 +27,9 @@ from auth_service.storage.sessions.store import SqlSessionStore
 from auth_service.storage.transactions import Transactions
 from auth_service.storage.users.directory import SqlUserDirectory
 from auth_service.storage.users.store import SqlUserStore
+from auth_service.storage.webhooks.outbox import SqlWebhookOutbox, add_delivery
 from auth_service.tokens.key_use import KeyUseStore
+from auth_service.webhooks.outbox import NewDelivery, WebhookOutbox
 
 
 class Stores(NamedTuple):
@@ -41,10 +43,13 @@ class Stores(NamedTuple):
     foreign_tokens: ForeignTokenStore
     directory: UserDirectory
     key_uses: KeyUseStore
+    webhooks: WebhookOutbox
 
 
 MailFor = Callable[[Event], NewMail | None]
 """Returns the mail that an event causes; None if it causes none."""
+WebhooksFor = Callable[[Event], Sequence[NewDelivery]]
+"""Returns the deliveries of webhooks that an event causes."""
 
 
 def sql_stores(
@@ -53,14 +58,17 @@ def sql_stores(
     dispatch: Dispatch,
     current_client: Callable[[], Client],
     mail_for: MailFor = lambda _: None,
+    webhooks_for: WebhooksFor = lambda _: (),
 ) -> Stores:
     """Return the stores on `engine`. Methods that take no client use `current_client()` in their events."""
 
-    def add_mails(events: Sequence[Event], connection: Connection) -> None:
+    def add_messages(events: Sequence[Event], connection: Connection) -> None:
         for event in events:
             mail = mail_for(event)
             if mail:
                 add_mail(mail, event.at, connection)
+            for delivery in webhooks_for(event):
+                add_delivery(delivery, connection)
 
     database = current_database()
     commit_strategy: CommitStrategy
@@ -68,7 +76,7 @@ def sql_stores(
         commit_strategy = GroupCommit(engine, release_connection)
     else:
         commit_strategy = SeparateTransactions(engine, release_connection)
-    transactions = Transactions(commit_strategy, dispatch, add_mails)
+    transactions = Transactions(commit_strategy, dispatch, add_messages)
     return Stores(
         SqlUserStore(database, engine, transactions, current_client),
         SqlSessionStore(database, engine, transactions, policy, current_client),
@@ -78,4 +86,5 @@ def sql_stores(
         SqlForeignTokenStore(engine, transactions),
         SqlUserDirectory(database),
         SqlKeyUseStore(engine, transactions),
+        SqlWebhookOutbox(engine, transactions),
     )

@@ -1,7 +1,7 @@
-"""Transactions of the stores: run a write, add its audit records and mails, commit, then dispatch its events.
+"""Transactions of the stores: run a write, add its audit records and messages, commit, then dispatch its events.
 
 Every store writes through Transactions, so its callers do not record or dispatch the events of a write, and no change
-is committed without its mail.
+is committed without its mail and its webhooks.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,17 +17,17 @@ from auth_service.storage.group_commit import CommitStrategy, Result, Write
 RecordedWrite = Callable[[Connection], tuple[Result, Sequence[Event]]]
 """Runs statements and returns a result and the events. Like a Write, it raises only if the database fails."""
 
-AddMails = Callable[[Sequence[Event], Connection], None]
-"""Adds the mails that events cause to the outbox, in the transaction of the connection."""
+AddMessages = Callable[[Sequence[Event], Connection], None]
+"""Adds the mails and webhooks that events cause to their outboxes, in the transaction of the connection."""
 
 
 class Transactions:
     """Runs writes, each in a transaction that is committed when `run` or `record` returns."""
 
-    def __init__(self, commit_strategy: CommitStrategy, dispatch: Dispatch, add_mails: AddMails) -> None:
+    def __init__(self, commit_strategy: CommitStrategy, dispatch: Dispatch, add_messages: AddMessages) -> None:
         self._commit_strategy = commit_strategy
         self._dispatch = dispatch
-        self._add_mails = add_mails
+        self._add_messages = add_messages
 
     def run(self, write: Write[Result]) -> Result:
         """Run a write without events, commit it and return its result."""
@@ -39,7 +39,7 @@ class Transactions:
         def write_and_record(connection: Connection) -> tuple[Result, Sequence[Event]]:
             result, events = write(connection)
             add_records(stored_records(events), connection)
-            self._add_mails(events, connection)
+            self._add_messages(events, connection)
             return result, events
 
         result, events = self._commit_strategy.run(write_and_record)

@@ -8,7 +8,7 @@ import base64
 import hmac
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from chassis.clock import Clock
 from contract.device_cookie import DEVICE_COOKIE_LIFETIME
@@ -22,10 +22,13 @@ _LABEL = b"device tokens"
 
 
 class DeviceTokens:
-    """Issues and verifies the device tokens of accounts. An account is given by its pseudonym."""
+    """Issues and verifies the device tokens of accounts. An account is given by its pseudonym.
 
-    def __init__(self, secret: bytes, clock: Clock) -> None:
-        self._key = hmac.digest(secret, _LABEL, "sha256")
+    The key of new tokens is derived from the first of the `secrets`; tokens of the others are accepted.
+    """
+
+    def __init__(self, secrets: Callable[[], Sequence[str]], clock: Clock) -> None:
+        self._secrets = secrets
         self._clock = clock
 
     def device(self, presented: str, account: str) -> str:
@@ -48,14 +51,17 @@ class DeviceTokens:
             if parts is None:
                 continue
             issued, device, mac = parts["issued"], parts["device"], parts["mac"]
-            is_ours = hmac.compare_digest(mac, self._mac(account, issued, device))
+            macs = [_mac(secret, account, issued, device) for secret in self._secrets()]
+            is_ours = any(hmac.compare_digest(mac, expected) for expected in macs)
             if is_ours and now < int(issued, 16) + DEVICE_COOKIE_LIFETIME:
                 yield device
 
     def _issue(self, account: str) -> str:
         issued, device = f"{int(self._clock()):x}", secrets.token_urlsafe(16)
-        return f"{issued}.{device}.{self._mac(account, issued, device)}"
+        return f"{issued}.{device}.{_mac(self._secrets()[0], account, issued, device)}"
 
-    def _mac(self, account: str, issued: str, device: str) -> str:
-        digest = hmac.digest(self._key, f"{account} {issued} {device}".encode(), "sha256")[:16]
-        return base64.urlsafe_b64encode(digest).decode("ascii").rstrip("=")
+
+def _mac(secret: str, account: str, issued: str, device: str) -> str:
+    key = hmac.digest(secret.encode(), _LABEL, "sha256")
+    digest = hmac.digest(key, f"{account} {issued} {device}".encode(), "sha256")[:16]
+    return base64.urlsafe_b64encode(digest).decode("ascii").rstrip("=")

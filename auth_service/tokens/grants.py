@@ -33,13 +33,15 @@ from auth_service.sessions.refresh_policy import (
     ReissueSuccessor,
     Replay,
     Rotate,
+    RotateNewer,
     decide,
     lowest_valid_generation,
 )
 from auth_service.sessions.store import RefreshResult, Session, SessionStore, new_session
 from auth_service.store_errors import StoreUnavailable
 from auth_service.throttling.login_throttle import Attempt, LoginThrottle, Throttled
-from auth_service.tokens.issuer import Issuer, TokenPair, TokenUser
+from auth_service.tokens.claims_hook import ClaimsHook
+from auth_service.tokens.issuer import NO_CLAIMS, ExtraClaims, Issuer, TokenPair, TokenUser
 from auth_service.tokens.reader import INVALID, RefreshClaims, TokenReader, UsedOrEndedToken
 from auth_service.tokens.token_exchange import TokenExchange
 from chassis.clock import Clock
@@ -47,8 +49,17 @@ from contract.claims import AccessClaims, ExpiredToken, InvalidToken
 
 Signed = TypeVar("Signed")
 
-_DECISION_NAMES: Mapping[type, str] = {Rotate: "rotate", ReissueSuccessor: "reissue", ReissuePresented: "reissuesame"}
+_DECISION_NAMES: Mapping[type, str] = {
+    Rotate: "rotate",
+    RotateNewer: "rotatenewer",
+    ReissueSuccessor: "reissue",
+    ReissuePresented: "reissuesame",
+}
 """The log field `decision` of each decision that issues tokens."""
+
+
+WRONG_PASSWORD = "wrong password"  # noqa: S105 - the text of a reason
+"""The reason in an audit record."""
 
 
 class BadCredentials(Exception):
@@ -80,6 +91,7 @@ class Grants:
     blacklist: Blacklist
     throttle: LoginThrottle
     breached_at_login: BreachedPasswords | None
+    claims_hook: ClaimsHook | None
     dispatch: Dispatch
     policy: RefreshPolicy
     session_lifetime: int
@@ -95,7 +107,7 @@ class Grants:
         email: str,
         password: str,
         client: Client,
-        sign: Callable[[TokenUser, Session, float], Signed],
+        sign: Callable[[TokenUser, Session, float, ExtraClaims], Signed],
         *,
         handle_hash: str | None = None,
         replaces: str | None = None,
@@ -104,7 +116,7 @@ class Grants:
         """Open a session for the user with this e-mail address and password, and sign its tokens by `sign`.
 
         The session with the handle hash `replaces` ends (ASVS 5.0, 7.2.4). The device presents `device_token`. Raises
-        BadCredentials, Throttled, HashingBusy or HandleTaken.
+        BadCredentials, Throttled, HashingBusy, ClaimsUnavailable or HandleTaken.
         """
         self.passwords.check_queue()  # before the first query, so that an overloaded service makes none
         attempt = self.throttle.attempt(email, client.address, device_token=device_token)
@@ -115,9 +127,12 @@ class Grants:
             session = new_session((user or DUMMY_USER).id, now, self.session_lifetime, self.policy)
             with self.passwords.verifying(password, user.password_hash if user else decoy) as pending:
                 # Signed while the hash is computed, also for unknown users: the time must not reveal which exist.
-                signed, check = sign(user or DUMMY_USER, session, now), pending.result()
+                signed, check = sign(user or DUMMY_USER, session, now, NO_CLAIMS), pending.result()
             if user is None or not check.is_right or not user.is_active:
                 raise self._record_failure(attempt, user, client, is_right=check.is_right)
+            if self.claims_hook:  # for the right password only, so that a stranger cannot cause calls
+                extra = self.claims_hook.claims_of(user.id, user.email, user.roles, session.sid, "log_in", client)
+                signed = sign(user, session, now, extra)
             is_open = self.sessions.open(
                 session,
                 user,
@@ -134,11 +149,16 @@ class Grants:
             return OpenedSession(user, session, signed, self.throttle.renewed_device_token(attempt, device_token))
 
     def verify_password(self, user: User, password: str, client: Client, *, session: str) -> bool:
-        """Return whether `password` is the password of the user of a session. Raises Throttled or HashingBusy."""
+        """Return whether `password` is the password of the user of a session. A wrong one is recorded.
+
+        Raises Throttled or HashingBusy.
+        """
         attempt = self.throttle.attempt(user.email, client.address, session=session)
         try:
             with self._counting_failures(attempt, client):
                 if not self.passwords.verify(password, user.password_hash):
+                    failure = LoginFailed(self.clock(), user.id, client, reason=WRONG_PASSWORD, sid=session)
+                    self.audit.record(failure)
                     raise BadCredentials
         except BadCredentials:
             return False
@@ -147,10 +167,12 @@ class Grants:
     def refresh(self, token: str, client: Client) -> TokenPair:
         """Return a new access token and the session's newest refresh token, usually after a rotation.
 
-        A replay ends the session. Raises InvalidToken or a subclass, NoActiveAccount or RefreshConflict.
+        A replay ends the session. Raises InvalidToken or a subclass, NoActiveAccount, RefreshConflict or
+        ClaimsUnavailable.
         """
         claims = self._read_unless_ended(token, client)
         now = self.clock()
+        extra = self._extra_claims(self.claims_hook, claims, client, now) if self.claims_hook else NO_CLAIMS
         refreshed = self.exchange.refresh(claims, now) if self.exchange.accepts(token) else self._refresh(claims, now)
         if refreshed is None:
             raise InvalidToken(INVALID)
@@ -160,7 +182,7 @@ class Grants:
             case Ended() | Replay():
                 raise UsedOrEndedToken
         self.dispatch((self._event_of(refreshed, client, now),))
-        return self.issuer.pair(refreshed, refreshed.session, now)
+        return self.issuer.pair(refreshed, refreshed.session, now, extra)
 
     def revoke(self, token: str, client: Client) -> None:
         """End the session of a refresh token. Raises InvalidToken or a subclass.
@@ -184,7 +206,7 @@ class Grants:
         session = self.sessions.find(claims.session)
         if session is None or session.user_id != claims.subject:
             raise InvalidToken(INVALID)
-        decision = decide(session.state, claims.generation, self.clock(), self.policy)
+        decision = decide(session.state, claims.generation, self.clock(), self.policy, issued_at=claims.issued_at)
         if isinstance(decision, Expired):
             raise ExpiredToken
         return isinstance(decision, Replay | Ended)
@@ -205,6 +227,16 @@ class Grants:
             raise UsedOrEndedToken
         return claims
 
+    def _extra_claims(self, hook: ClaimsHook, claims: RefreshClaims, client: Client, now: float) -> ExtraClaims:
+        """Return the claims of the hook, which is called before the rotation: a failure must not use the token up."""
+        found = self.sessions.find_with_user(claims.session, claims.subject)
+        session = found.session if found and found.user.is_active else None
+        if found is None or session is None:
+            return NO_CLAIMS  # the refresh is refused
+        if isinstance(decide(session.state, claims.generation, now, self.policy), Ended | Expired | Replay):
+            return NO_CLAIMS
+        return hook.claims_of(claims.subject, found.user.email, found.user.roles, session.sid, "refresh", client)
+
     def _refresh(self, claims: RefreshClaims, now: float) -> RefreshResult | None:
         sid, user_id, presented = claims.session, claims.subject, claims.generation
         # A token issued less than `grace` seconds ago usually comes from a rotation in grace. Then `try_rotate` would
@@ -213,10 +245,11 @@ class Grants:
             rotated = self.sessions.try_rotate(sid, user_id, presented, now)
             if rotated:
                 return rotated
-        return refresh_session(self.sessions, self.policy, sid, user_id, presented, now)
+        return refresh_session(self.sessions, self.policy, sid, user_id, presented, now, issued_at=claims.issued_at)
 
     def _event_of(self, refreshed: RefreshResult, client: Client, now: float) -> TokensRefreshed:
         session, decision = refreshed.session, refreshed.decision
+        is_rotation = isinstance(decision, Rotate | RotateNewer)
         return TokensRefreshed(
             now,
             session.user_id,
@@ -224,7 +257,7 @@ class Grants:
             session.sid,
             _DECISION_NAMES[type(decision)],
             session.state.generation,
-            lowest_valid_generation(session.state, self.policy, now) if isinstance(decision, Rotate) else None,
+            lowest_valid_generation(session.state, self.policy, now) if is_rotation else None,
             session.state.tokens_expire_at(self.policy.idle_lifetime),
         )
 
@@ -272,7 +305,7 @@ class Grants:
             failure = LoginFailed(now, None, client, account_hash=attempt.account)
         else:
             # Stored in the audit trail, so the texts stay as they are.
-            reason = f"account is {user.status}" if is_right else "wrong password"
+            reason = f"account is {user.status}" if is_right else WRONG_PASSWORD
             failure = LoginFailed(now, user.id, client, reason=reason)
         self.audit.record(failure)
         return BadCredentials()

@@ -1,6 +1,6 @@
 """The issuer of access and refresh tokens.
 
-Refresh tokens are computed from the session's row and not stored. Under the same settings, every call
+Refresh tokens are computed from the session's row and not stored. Under the same settings and secret, every call
 for the same generation returns the same bytes.
 """
 
@@ -8,7 +8,10 @@ import hashlib
 import hmac
 import math
 import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from auth_service.sessions.store import Session
@@ -18,6 +21,11 @@ from contract.claims import ACCESS, ACCESS_TYP, REFRESH, REFRESH_AUDIENCE, REFRE
 from contract.jws import encoded_header, sign_claims
 
 _REFRESH_HEADER = encoded_header(typ=REFRESH_TYP, algorithm=REFRESH_ALGORITHM)
+
+
+ExtraClaims = Mapping[str, Any]
+"""The claims that a claims hook adds. No name is one of contract.claims.RESERVED_CLAIMS."""
+NO_CLAIMS: ExtraClaims = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -53,38 +61,49 @@ class TokenUser(Protocol):
 
 
 class Issuer:
-    """Signs access tokens with the signing key, and refresh tokens with a secret that only this service has."""
+    """Signs access tokens with the signing key, and refresh tokens with a secret that only this service has.
+
+    `key` and `refresh_secret` return those that sign now.
+    """
 
     def __init__(
-        self, key: SigningKey, refresh_secret: bytes, *, issuer: str, audience: str, lifetimes: Lifetimes
+        self,
+        key: Callable[[], SigningKey],
+        refresh_secret: Callable[[], bytes],
+        *,
+        issuer: str,
+        audience: str,
+        lifetimes: Lifetimes,
     ) -> None:
         self._key = key
-        public = key.public
-        self._access_header = encoded_header(typ=ACCESS_TYP, algorithm=public.algorithm, key_id=public.kid)
         self._refresh_secret = refresh_secret
         self._issuer = issuer
         self._audience = audience
         self._lifetimes = lifetimes
 
-    def pair(self, user: TokenUser, session: Session, now: float) -> TokenPair:
-        """Return a new access token and the refresh token of the session's generation."""
-        return TokenPair(self.access(user, session, now), self._refresh_token(session))
+    def pair(self, user: TokenUser, session: Session, now: float, extra: ExtraClaims = NO_CLAIMS) -> TokenPair:
+        """Return a new access token and the refresh token of the session's generation.
+
+        `extra` are claims of the access token.
+        """
+        return TokenPair(self.access(user, session, now, extra), self._refresh_token(session))
 
     def pseudonym(self, name: str) -> str:
         """Return a keyed hash of `name`: 32 hexadecimal digits that do not reveal it."""
         return self._keyed_hash(f"pseudonym {name}")
 
-    def access(self, user: TokenUser, session: Session, now: float) -> str:
+    def access(self, user: TokenUser, session: Session, now: float, extra: ExtraClaims = NO_CLAIMS) -> str:
         """Return a new access token. Jitter shortens its lifetime, so that not all tokens expire at once."""
         expires_at = min(int(now) + self._access_lifetime(session), int(session.state.expires_at))
-        return self._access(user, session, now, expires_at)
+        return self._access(user, session, now, expires_at, extra)
 
-    def access_until_end(self, user: TokenUser, session: Session, now: float) -> str:
+    def access_until_end(self, user: TokenUser, session: Session, now: float, extra: ExtraClaims = NO_CLAIMS) -> str:
         """Return a new access token that expires when the session ends."""
-        return self._access(user, session, now, int(session.state.expires_at))
+        return self._access(user, session, now, int(session.state.expires_at), extra)
 
-    def _access(self, user: TokenUser, session: Session, now: float, expires_at: int) -> str:
+    def _access(self, user: TokenUser, session: Session, now: float, expires_at: int, extra: ExtraClaims) -> str:
         claims = {
+            **extra,
             **self._common_claims(session, ACCESS),
             "aud": self._audience,
             "iat": int(now),
@@ -93,8 +112,10 @@ class Issuer:
             "email": user.email,
             "roles": user.roles,
         }
-        algorithm = self._key.public.algorithm
-        return sign_claims(claims, header=self._access_header, algorithm=algorithm, key=self._key.private_key)
+        key = self._key()
+        algorithm = key.public.algorithm
+        header = _access_header(algorithm, key.public.kid)
+        return sign_claims(claims, header=header, algorithm=algorithm, key=key.private_key)
 
     def _access_lifetime(self, session: Session) -> int:
         # Computed from the row, so that a refresh that is repeated returns the same lifetime.
@@ -111,7 +132,7 @@ class Issuer:
             "exp": int(session.state.tokens_expire_at(self._lifetimes.refresh)),
             "jti": self._refresh_jti(session),
         }
-        return sign_claims(claims, header=_REFRESH_HEADER, algorithm=REFRESH_ALGORITHM, key=self._refresh_secret)
+        return sign_claims(claims, header=_REFRESH_HEADER, algorithm=REFRESH_ALGORITHM, key=self._refresh_secret())
 
     def _common_claims(self, session: Session, token_type: str) -> dict[str, Any]:
         # `sub` is RFC 7519's claim for the subject. `user_id` is simplejwt's, for clients written for djoser.
@@ -129,4 +150,9 @@ class Issuer:
         return self._keyed_hash(f"refresh jti {session.sid} {session.state.generation}")
 
     def _keyed_hash(self, name: str) -> str:
-        return hmac.digest(self._refresh_secret, name.encode(), "sha256").hex()[:32]
+        return hmac.digest(self._refresh_secret(), name.encode(), "sha256").hex()[:32]
+
+
+@lru_cache(4)
+def _access_header(algorithm: str, kid: str) -> str:
+    return encoded_header(typ=ACCESS_TYP, algorithm=algorithm, key_id=kid)

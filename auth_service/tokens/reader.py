@@ -5,11 +5,13 @@ Each kind has its own `typ`, key and audience. The error texts are those of djos
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from auth_service.tokens.signing_keys import KeyRing
+from auth_service.tokens.signing_keys import KeyRing, VerificationKey
 from chassis.clock import Clock
+from chassis.secret_rotation.watched_secret import Secrets, WatchedSecret, verify_with
 from contract.claims import (
     ACCESS,
     ACCESS_TYP,
@@ -23,7 +25,7 @@ from contract.claims import (
     read_access_claims,
     text_claim,
 )
-from contract.jws import parse_jws, read_claims
+from contract.jws import CompactJws, parse_jws, read_claims
 
 REFRESH_ALGORITHM = "HS256"
 """The algorithm of refresh tokens. It is symmetric, because only this service signs and verifies them."""
@@ -60,11 +62,13 @@ class RefreshClaims:
 
 
 class TokenReader:
-    """Verifies access tokens with the key ring and refresh tokens with their secret."""
+    """Verifies access tokens with the key ring and refresh tokens with their secrets."""
 
-    def __init__(self, keys: KeyRing, refresh_secret: bytes, *, issuer: str, audience: str, clock: Clock) -> None:
+    def __init__(
+        self, keys: WatchedSecret[KeyRing], refresh_secrets: Secrets, *, issuer: str, audience: str, clock: Clock
+    ) -> None:
         self._keys = keys
-        self._refresh_secret = refresh_secret
+        self._refresh_secrets = refresh_secrets
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
@@ -91,14 +95,20 @@ class TokenReader:
         try:
             jws = parse_jws(token)
             if jws.header.type == REFRESH_TYP:
-                secret = self._refresh_secret
-                return REFRESH_TYP, read_claims(jws, typ=REFRESH_TYP, algorithm=REFRESH_ALGORITHM, key=secret)
-            key = self._keys.verifying.get(jws.header.key_id or "")
+                return REFRESH_TYP, verify_with(self._refresh_secrets, partial(_refresh_claims_of, jws))
+            key = self._find_key(jws.header.key_id or "")
             if key is None:
                 raise InvalidToken(INVALID)
             return ACCESS_TYP, read_claims(jws, typ=ACCESS_TYP, algorithm=key.algorithm, key=key.key)
         except InvalidToken as error:
             raise InvalidToken(INVALID) from error
+
+    def _find_key(self, kid: str) -> VerificationKey | None:
+        ring = self._keys.current()
+        # Another process may have read a new key less than a second ago, and signed with it.
+        if kid not in ring.verifying and self._keys.has_changed_since(ring):
+            ring = self._keys.current()
+        return ring.verifying.get(kid)
 
     def _access_claims(self, typ: str, claims: Mapping[str, Any]) -> AccessClaims:
         _check_kind(typ, claims, ACCESS_TYP, ACCESS)
@@ -132,6 +142,10 @@ class TokenReader:
             raise
         except (InvalidToken, ValueError) as error:
             raise InvalidToken(INVALID) from error
+
+
+def _refresh_claims_of(jws: CompactJws, secret: str) -> dict[str, Any]:
+    return read_claims(jws, typ=REFRESH_TYP, algorithm=REFRESH_ALGORITHM, key=secret.encode())
 
 
 def _check_kind(typ: str, claims: Mapping[str, Any], expected_typ: str, expected_type: str) -> None:

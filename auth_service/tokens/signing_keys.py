@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from contract.keys import UnusableKey
+from contract.secret_list import split_secrets
 
 MIN_RSA_BITS = 2048
 """RFC 7518 3.3."""
@@ -61,17 +62,21 @@ class KeyRing:
 
 
 def load_key_ring(signing_pem: str, previous_pem: str | None) -> KeyRing:
-    """Load the signing key and, during a key rotation, the previous key. Raises UnusableKey."""
-    signing = load_signing_key(signing_pem)
+    """Load the signing key and, during a key rotation, the next or the previous key. Raises UnusableKey.
+
+    The first key in `signing_pem` signs. Another one after it, or in `previous_pem`, verifies tokens.
+    """
+    first, *others = split_secrets(signing_pem)
+    signing = load_signing_key(first)
     verifying = {signing.public.kid: signing.public}
-    if previous_pem:
-        previous = load_verification_key(previous_pem)
-        verifying.setdefault(previous.kid, previous)
+    for pem in (*others, *([previous_pem] if previous_pem else [])):
+        key = load_verification_key(pem)
+        verifying.setdefault(key.kid, key)
     return KeyRing(signing, verifying)
 
 
 # Cached, because loading an RSA key takes 50 ms and the settings load it once for their check.
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def load_signing_key(pem: str) -> SigningKey:
     """Load a private key from PEM: RSA of 2048 bits or more, P-256 or Ed25519. Raises UnusableKey."""
     try:

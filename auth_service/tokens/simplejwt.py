@@ -50,7 +50,7 @@ class SimpleJwtReader:
             header = parse_jws(token).header
         except InvalidToken:
             return False
-        return header.type == FOREIGN_TYP and header.algorithm == self._project.algorithm
+        return bool(header.type == FOREIGN_TYP and header.algorithm == self._project.algorithm)
 
     def read(self, token: str) -> ForeignToken:
         """Return the claims of a token that this reader accepts. Raises InvalidToken or a subclass."""

@@ -21,7 +21,8 @@ from auth_service.sessions.refresh_policy import (
     padded_access_expiry,
 )
 from auth_service.sessions.store import RefreshResult, Session, SessionStore, SessionWithUser, new_session
-from auth_service.tokens.issuer import Issuer
+from auth_service.tokens.claims_hook import ClaimsHook
+from auth_service.tokens.issuer import NO_CLAIMS, Issuer
 from auth_service.tokens.reader import WRONG_TYPE, RefreshClaims, UsedOrEndedToken
 from auth_service.tokens.simplejwt import SimpleJwtReader
 from chassis.clock import Clock
@@ -39,6 +40,7 @@ class TokenExchange:
     tokens: ForeignTokenStore
     sessions: SessionStore
     issuer: Issuer
+    claims_hook: ClaimsHook | None
     policy: RefreshPolicy
     session_lifetime: float
     clock: Clock
@@ -99,10 +101,13 @@ class TokenExchange:
     def access_token(self, token: str, client: Client) -> str:
         """Return an access token of ours for one of the project, with the same expiry.
 
-        Raises InvalidToken or a subclass, or NoActiveAccount.
+        Raises InvalidToken or a subclass, NoActiveAccount or ClaimsUnavailable.
         """
         _, session, found = self._open_access(token, client)
-        return self.issuer.access_until_end(found.user, session, self.clock())
+        user, extra = found.user, NO_CLAIMS
+        if self.claims_hook:
+            extra = self.claims_hook.claims_of(user.id, user.email, user.roles, session.sid, "token_exchange", client)
+        return self.issuer.access_until_end(user, session, self.clock(), extra)
 
     def is_used_or_ended(self, token: ForeignToken) -> bool:
         """Return whether a token of either kind is refused, without opening a session."""

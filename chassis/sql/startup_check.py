@@ -44,9 +44,9 @@ def check_database(url: str, migrations: MigrationSettings) -> None:
 
     An unknown version is accepted, because a newer release has migrated the tables.
     """
-    with _connected(url, file_may_be_missing=False, migrate_command=migrations.command) as connection:
+    with connected(url, file_may_be_missing=False, migrate_command=migrations.command) as connection:
         version = _version(connection, migrations)
-    known, head = _revisions(migrations.folder)
+    known, head = revisions(migrations.folder)
     if version in known and version != head:
         reason = f"its tables are at version {version}, this release needs {head}"
         raise _unusable(reason, f"run `{migrations.command}`")
@@ -58,13 +58,13 @@ def is_migrated(url: str, migrations: MigrationSettings) -> bool:
     Raises DatabaseUnusable if the database cannot be reached. A command that asks this first need not import Alembic
     and the service.
     """
-    with _connected(url, file_may_be_missing=True, migrate_command="") as connection:
-        return _stored_version(connection, migrations) == _revisions(migrations.folder)[1]
+    with connected(url, file_may_be_missing=True, migrate_command="") as connection:
+        return stored_version(connection, migrations) == revisions(migrations.folder)[1]
 
 
 def check_database_to_migrate(url: str) -> None:
     """Raise DatabaseUnusable unless the database can be reached. A SQLite file need not exist yet."""
-    with _connected(url, file_may_be_missing=True, migrate_command=""):
+    with connected(url, file_may_be_missing=True, migrate_command=""):
         return
 
 
@@ -80,7 +80,8 @@ def exit_if_unusable() -> Iterator[None]:
 
 
 @contextmanager
-def _connected(url: str, *, file_may_be_missing: bool, migrate_command: str) -> Iterator[Any]:
+def connected(url: str, *, file_may_be_missing: bool, migrate_command: str) -> Iterator[Any]:
+    """Yield a connection of the driver, sqlite3 or psycopg, and close it. Raises DatabaseUnusable."""
     parsed = make_url(url)
     try:
         if parsed.drivername == "sqlite":
@@ -130,13 +131,13 @@ def _connect_postgresql(url: URL) -> Any:
 
 
 def _version(connection: Any, migrations: MigrationSettings) -> str:
-    version = _stored_version(connection, migrations)
+    version = stored_version(connection, migrations)
     if version is None:
         raise _unusable("its tables do not exist yet", f"run `{migrations.command}`")
     return version
 
 
-def _stored_version(connection: Any, migrations: MigrationSettings) -> str | None:
+def stored_version(connection: Any, migrations: MigrationSettings) -> str | None:
     """Return the version of the tables; None if they do not exist."""
     try:
         query = f"SELECT version_num FROM {migrations.version_table}"  # noqa: S608 - the name is a constant of ours
@@ -152,7 +153,7 @@ _REVISION = re.compile(r'^(down_)?revision(?:: [^=]+)? = "([^"]+)"', re.MULTILIN
 """A line of a migration file: `revision = "0002"`, or `down_revision = "0001"` for the version before."""
 
 
-def _revisions(migrations: Path) -> tuple[set[str], str]:
+def revisions(migrations: Path) -> tuple[set[str], str]:
     """Return all versions of the tables, and the newest."""
     # Read from the text of the migration files: importing Alembic would take 500 ms.
     found = [

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chassis.clock import Clock
+from chassis.secret_rotation.watched_secret import Secrets
 from contract.page_session import ENDED, OFFER_HEADER, SessionOffer, opened_lifetime, sign_offer
 from gateway.browser_sessions.sessions import BrowserSessions
 from gateway.http.response_headers import sets_own_cookie
@@ -45,21 +46,22 @@ class PageSession:
 
 
 class PageSessions:
-    """Offers handles for the forms of pages. `peer_secret` signs the offers."""
+    """Offers handles for the forms of pages. The first of the `peer_secrets` signs the offers."""
 
     def __init__(
-        self, sessions: BrowserSessions, cookie: SessionCookieValues, peer_secret: str, clock: Clock
+        self, sessions: BrowserSessions, cookie: SessionCookieValues, peer_secrets: Secrets, clock: Clock
     ) -> None:
         self._sessions = sessions
         self._cookie = cookie
-        self._peer_secret = peer_secret
+        self._peer_secrets = peer_secrets
         self._clock = clock
 
     def offer(self, current_handle: str | None) -> PageSession:
         """Return the session cookie of a form whose request had the cookie `current_handle`."""
         handle = secrets.token_urlsafe(32)
         offer = SessionOffer(_hash(handle), _hash(current_handle) if current_handle else None)
-        line = f"{OFFER_HEADER}: {sign_offer(offer, self._peer_secret, now=self._clock())}\r\n"
+        token = sign_offer(offer, self._peer_secrets.current()[0], now=self._clock())
+        line = f"{OFFER_HEADER}: {token}\r\n"
         return PageSession(line.encode("ascii"), handle, current_handle, self._sessions, self._cookie)
 
 

@@ -16,6 +16,7 @@ import structlog
 
 from chassis.clock import Clock
 from contract.claims import InvalidToken
+from contract.credentials import token_digest
 from contract.internal_api import END_PATH, EXCHANGE_PATH, SESSION_ENDED, SESSIONS_PATH
 from contract.jws import read_unverified
 from contract.problems import Refused, jittered_retry_after
@@ -51,6 +52,8 @@ class SessionGrant:
     expires_at: float
     user_json: str
     """The user as JSON, because a dict takes 600 bytes more and is tracked by the garbage collector."""
+    access_digest: bytes
+    """contract.credentials.token_digest of `access`."""
 
     @property
     def user(self) -> Any:
@@ -137,20 +140,30 @@ class BrowserSessions:
         new_device_token = read_object(body).get("device_token")
         return OpenedSession(handle, grant, new_device_token if isinstance(new_device_token, str) else "")
 
+    def find_grant(self, handle: str) -> SessionGrant | None:
+        """Return the grant of `handle` if it is in memory and its access token has not expired, otherwise None.
+
+        Starts its renewal when it is time.
+        """
+        now = self._clock()
+        cached = self._grants.get(handle)
+        if cached is None or now >= cached.grant.access_expires_at:
+            return None
+        if now >= cached.renew_at:
+            self._start_exchange(handle)
+        return cached.grant
+
     def get_grant(self, handle: str) -> Suspendable[SessionGrant]:
         """Return the grant of `handle`: from memory, without waiting, or by an exchange that all callers share.
 
         Raises Refused: 401 if the session has ended, 502 if the auth service rejects this gateway, 503 if it is
         unavailable.
         """
-        now = self._clock()
-        cached = self._grants.get(handle)
-        if cached is not None and now < cached.grant.access_expires_at:
-            if now >= cached.renew_at:
-                self._start_exchange(handle)
-            return cached.grant
+        grant = self.find_grant(handle)
+        if grant is not None:
+            return grant
         ended = self._ended.get(handle)
-        if ended is not None and now < ended.until:
+        if ended is not None and self._clock() < ended.until:
             raise Refused("session_ended")
         return (yield from wait_for(self._exchanges.do(handle, lambda: self._exchange(handle))))
 
@@ -213,8 +226,8 @@ class BrowserSessions:
             return await self._post(path, json.dumps(document).encode())
         except PeerRejected as error:
             raise Refused("peer_rejected") from error
-        except OSError as error:
-            raise Refused("auth_unavailable", retry_after=jittered_retry_after(1)) from error
+        except OSError as failure:
+            raise Refused("auth_unavailable", retry_after=jittered_retry_after(1)) from failure
 
     def _store(self, handle: str, grant: SessionGrant) -> None:
         now = self._clock()
@@ -246,7 +259,9 @@ def _read_grant(body: bytes) -> SessionGrant:
         raise Refused(
             "auth_unavailable", "The auth service's answer was malformed.", retry_after=jittered_retry_after(1)
         )
-    return SessionGrant(access, _expiry(access), float(expires_at), json.dumps(user))
+    expiry = _expiry(access)
+    digest = token_digest(access.encode("ascii"))  # _expiry has refused other characters
+    return SessionGrant(access, expiry, float(expires_at), json.dumps(user), digest)
 
 
 def _is_recent(ended_seconds_ago: object) -> bool:

@@ -19,6 +19,7 @@ import structlog
 from redis.asyncio import Redis
 
 from chassis.clock import Clock
+from chassis.secret_rotation.watched_secret import Secrets
 from contract.claims import AccessClaims
 from contract.problems import Refused, jittered_retry_after
 from gateway.redis_errors import RedisUnavailable, redis_faults
@@ -36,19 +37,23 @@ _log = structlog.get_logger("tickets")
 
 
 class Tickets:
-    """Issues and redeems tickets. The key of the MAC is derived from `secret`, which all gateways share."""
+    """Issues and redeems tickets. The keys of the MACs are derived from the `secrets`, which all gateways share."""
 
-    def __init__(self, redis: "Redis", secret: str, clock: Clock) -> None:
+    def __init__(self, redis: "Redis", secrets: Secrets, clock: Clock) -> None:
         self._redis = redis
-        self._mac_key = hmac.digest(secret.encode(), _PURPOSE, "sha256")
+        self._secrets = secrets
         self._clock = clock
 
     async def issue(self, claims: AccessClaims) -> str:
         """Return a new ticket for `claims`. Raises Refused(503) if Redis is unavailable."""
         ticket = secrets.token_urlsafe(32)
-        document = json.dumps({"until": self._clock() + LIFETIME_SECONDS, "claims": claims._asdict()}).encode()
+        members = claims._asdict()
+        if not claims.extra:  # gateways of earlier versions, which may redeem the ticket, do not know the member
+            del members["extra"]
+        document = json.dumps({"until": self._clock() + LIFETIME_SECONDS, "claims": members}).encode()
         key = _redis_key(ticket)
-        await _call(self._redis.set(key, self._mac(key, document) + document, ex=LIFETIME_SECONDS))
+        mac = _mac(self._secrets.current()[0], key, document)
+        await _call(self._redis.set(key, mac + document, ex=LIFETIME_SECONDS))
         return ticket
 
     async def redeem(self, ticket: str) -> AccessClaims:
@@ -62,7 +67,10 @@ class Tickets:
         if not isinstance(stored, bytes):
             raise Refused("ticket_invalid")
         mac, document = stored[:32], stored[32:]  # SHA-256: 32 bytes
-        if not hmac.compare_digest(mac, self._mac(key, document)):
+        used = self._secrets.current()
+        if not self._is_authentic(mac, key, document) and not (
+            self._secrets.has_changed_since(used) and self._is_authentic(mac, key, document)
+        ):
             _log.error("ticket_unreadable")
             raise Refused("ticket_invalid")
         members = json.loads(document)
@@ -77,9 +85,15 @@ class Tickets:
         finally:
             await self._redis.aclose()
 
-    def _mac(self, key: str, document: bytes) -> bytes:
-        # The MAC covers the Redis key, so that a document copied to another ticket's key is invalid.
-        return hmac.digest(self._mac_key, key.encode() + b"\0" + document, "sha256")
+    def _is_authentic(self, mac: bytes, key: str, document: bytes) -> bool:
+        macs = [_mac(secret, key, document) for secret in self._secrets.current()]
+        return any(hmac.compare_digest(mac, expected) for expected in macs)
+
+
+def _mac(secret: str, key: str, document: bytes) -> bytes:
+    mac_key = hmac.digest(secret.encode(), _PURPOSE, "sha256")
+    # The MAC covers the Redis key, so that a document copied to another ticket's key is invalid.
+    return hmac.digest(mac_key, key.encode() + b"\0" + document, "sha256")
 
 
 async def _call(command: Awaitable[object]) -> object:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import Any
 
 from flask import Blueprint
 
@@ -34,7 +35,12 @@ class Development:
         self._settings = settings
         self._fault_switch = fault_switch
         self._clock = clock
-        self.dispatcher: Callable[..., Dispatcher] = partial(FaultyDispatcher, fault_switch=fault_switch)
+
+    def dispatcher(self, *parts: Any, **options: Any) -> Dispatcher:
+        """Return the dispatcher that replaces the usual one. It has the same parameters."""
+        dispatcher = FaultyDispatcher(*parts, **options)
+        dispatcher.fault_switch = self._fault_switch
+        return dispatcher
 
     def authenticators(self, sessions: BrowserSessions) -> Callable[..., tuple[Authenticator, ...]]:
         """Return the function that replaces the registry of authenticators."""

@@ -44,6 +44,7 @@ class ExpiredBearer:
 
     def __init__(self, bearer: Authenticator) -> None:
         self._bearer = bearer
+        self.kind = bearer.kind
 
     def applies(self, request: Request, credentials: Credentials) -> bool:
         """Return whether the scheme is Bearer."""
@@ -61,6 +62,7 @@ class ExpiredSession:
     def __init__(self, session_cookie: Authenticator, sessions: BrowserSessions) -> None:
         self._session_cookie = session_cookie
         self._sessions = sessions
+        self.kind = session_cookie.kind
 
     def applies(self, request: Request, credentials: Credentials) -> bool:
         """Return whether there is a session cookie."""
@@ -78,6 +80,7 @@ class ExpiringAuthenticator:
 
     def __init__(self, usual: Authenticator, expired: Authenticator) -> None:
         self._usual = usual
+        self.kind = usual.kind
         self._expired = expired
 
     def applies(self, request: Request, credentials: Credentials) -> bool:

@@ -1,7 +1,5 @@
 """The dispatcher in development: it plays the faults that a request orders, or that the fault switch has on."""
 
-from typing import Any
-
 import structlog
 
 from contract.problems import Refused
@@ -21,9 +19,8 @@ _log = structlog.get_logger("faults")
 class FaultyDispatcher(Dispatcher):
     """Plays faults on forwarded requests and on /session/, not on the gateway's other endpoints."""
 
-    def __init__(self, *parts: Any, fault_switch: FaultSwitch, **options: Any) -> None:
-        super().__init__(*parts, **options)
-        self._fault_switch = fault_switch
+    fault_switch: FaultSwitch
+    """The faults that are on. Set by Development."""
 
     def begin(self, cycle: RequestCycle) -> None:
         """Give the request its fault, and answer it as the dispatcher does."""
@@ -42,7 +39,7 @@ class FaultyDispatcher(Dispatcher):
         if (name := request.header(FAULT_HEADER)) is not None:
             return name
         # A browser sends a preflight by itself, and takes any failure of it for a wrong configuration.
-        return None if self._cors.is_preflight(request) else self._fault_switch.take(request.path.decode("latin-1"))
+        return None if self._cors.is_preflight(request) else self.fault_switch.take(request.path.decode("latin-1"))
 
     def _start_admission(self, cycle: RequestCycle, started: float) -> None:
         _refuse_faulty(cycle.request)

@@ -7,14 +7,17 @@ from collections.abc import Mapping
 
 import structlog
 from flask import Blueprint, Flask, Response, request
+from prometheus_client import Counter, Histogram
 
 from chassis.health import Check, health_blueprint
-from chassis.metrics import render_metrics
+from chassis.metrics.multiprocess import render_metrics
+from chassis.metrics.request_metrics import BUCKETS, install_request_metrics
 from chassis.problem_details import install_problem_details, problem_response
 from chassis.request_context import install_request_context
 from contract.problems import Refused
 from gateway.http.origin import printable
 from gateway.observability.metrics import Metrics
+from gateway.pipeline.login_redirect import BrowserRefusal
 
 _SECURITY_HEADERS = {
     "Cache-Control": "no-store",
@@ -25,10 +28,11 @@ _SECURITY_HEADERS = {
 _log = structlog.get_logger("gateway_endpoints")
 
 
-def create_gateway_endpoints(checks: Mapping[str, Check], *blueprints: Blueprint) -> Flask:
+def create_gateway_endpoints(checks: Mapping[str, Check], metrics: Metrics, *blueprints: Blueprint) -> Flask:
     """Return the Flask application with `blueprints` and the health endpoints, which run `checks`."""
     app = Flask("gateway", static_folder=None)
     install_request_context(app)
+    _count_requests(app, metrics)
     install_problem_details(app)
     app.register_error_handler(Refused, _refusal)
     app.url_map.strict_slashes = False
@@ -38,6 +42,25 @@ def create_gateway_endpoints(checks: Mapping[str, Check], *blueprints: Blueprint
     return app
 
 
+def _count_requests(app: Flask, metrics: Metrics) -> None:
+    install_request_metrics(
+        app,
+        Counter(
+            "sallyport_gateway_endpoint_requests",
+            "Requests for the gateway's own endpoints, except health checks.",
+            ["route", "method", "status"],
+            registry=metrics.registry,
+        ),
+        Histogram(
+            "sallyport_gateway_endpoint_duration_seconds",
+            "Seconds until the response of an endpoint of the gateway begins.",
+            ["route"],
+            buckets=BUCKETS,
+            registry=metrics.registry,
+        ),
+    )
+
+
 def _refusal(refused: Refused) -> Response:
     if refused.code == "cross_site":
         _log.info(
@@ -45,6 +68,8 @@ def _refusal(refused: Refused) -> Response:
             origin=printable(request.headers.get("Origin", "")),
             reason=refused.detail,
         )
+    if isinstance(refused, BrowserRefusal):
+        return Response(refused.page, refused.status, refused.to_headers(), content_type="text/html; charset=utf-8")
     return problem_response(refused)
 
 

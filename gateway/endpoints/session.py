@@ -13,11 +13,15 @@ from flask import Blueprint, Response, jsonify, request
 
 from chassis.clock import Clock
 from chassis.json_body import MalformedJson, parse_json
+from chassis.openapi.description import ResponseDescription, ViewDescription, described
+from chassis.openapi.problem_details import problem
 from contract.device_cookie import device_token_in
 from contract.problems import Refused, jittered_retry_after
 from gateway.browser_sessions.sessions import BrowserSessions, LoginRefused, SessionGrant
+from gateway.endpoints.api_models import OF_TOKENS, LogInError, LogInRequest, SessionResponse
 from gateway.endpoints.session_cookie import SessionCookie
 from gateway.http.origin import AllowedOrigins
+from gateway.http.response_headers import SESSION_COOKIE
 from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenticator
 from gateway.pipeline.credentials import InvalidHandle, clear_session_cookie
 from gateway.pipeline.csrf import CUSTOM_HEADER, check_csrf, check_same_site
@@ -27,6 +31,33 @@ WaitFor = Callable[[Coroutine[Any, Any, Any]], Any]
 
 MAX_BODY_BYTES = 16_384
 """Maximum size of a log-in request's body. The longest e-mail address and password take about 6 KB as JSON."""
+
+_COOKIE_EXAMPLE = f"{SESSION_COOKIE}=R2h0Yz...; Secure; HttpOnly; Path=/; SameSite=Strict"
+_OF_BODY = (
+    problem("bad_body", "The body must be a JSON object."),
+    problem(
+        "invalid_fields", "email: This field is required.", extra={"errors": {"email": ["This field is required."]}}
+    ),
+    problem("body_too_large"),
+    problem("unsupported_media_type", "Send application/json."),
+)
+_LOGIN_REFUSED = ResponseDescription(
+    401,
+    LogInError,
+    name="bad_credentials",
+    example={"detail": "No active account found with the given credentials"},
+    headers={"WWW-Authenticate": 'Bearer realm="api"'},
+)
+_THROTTLED = tuple(
+    ResponseDescription(
+        status, LogInError, name=code, example={"detail": text, "code": code}, headers={"Retry-After": "7"}
+    )
+    for status, code, text in (
+        (429, "throttled", "Request was throttled. Expected available in 7 seconds."),
+        (503, "busy", "Too many logins at the moment."),
+        (503, "claims_unavailable", "The claims of the token are not available."),
+    )
+)
 
 
 class SessionEndpoints:
@@ -58,6 +89,22 @@ class SessionEndpoints:
         blueprint.add_url_rule("/session/", view_func=self.log_out, methods=["DELETE"])
         return blueprint
 
+    @described(
+        ViewDescription(
+            (
+                ResponseDescription(200, SessionResponse, headers={"Set-Cookie": _COOKIE_EXAMPLE}),
+                *_OF_BODY,
+                problem("cross_site"),
+                _LOGIN_REFUSED,
+                *_THROTTLED,
+                problem("auth_unavailable", retry_after=3),
+                problem("peer_rejected"),
+            ),
+            body=LogInRequest,
+            needs_caller=False,
+            operation_id="openSession",
+        )
+    )
     def log_in(self) -> Response:
         """Log in with e-mail and password, and set the cookie. The session of the request's own cookie ends.
 
@@ -89,6 +136,18 @@ class SessionEndpoints:
             self._cookie.set_device_token_on(response, opened.device_token, request.path)
         return response
 
+    @described(
+        ViewDescription(
+            (
+                ResponseDescription(200, SessionResponse),
+                problem("multiple_credentials"),
+                problem("no_credentials", "There is no session."),
+                problem("session_ended"),
+                *OF_TOKENS,
+            ),
+            operation_id="showSession",
+        )
+    )
     def show_session(self) -> Response:
         """Return the user and the expiry of the session of the request's cookie. 401 if there is no live session."""
         try:
@@ -104,6 +163,18 @@ class SessionEndpoints:
                 clear_session_cookie(refused, self._cookie.clearing)
             raise
 
+    @described(
+        ViewDescription(
+            (
+                ResponseDescription(204, None),
+                problem("multiple_credentials"),
+                problem("cross_site"),
+                problem("auth_unavailable", retry_after=3),
+                problem("peer_rejected"),
+            ),
+            operation_id="closeSession",
+        )
+    )
     def log_out(self) -> Response:
         """End the session and delete the cookie. 204 also without a session; 502 or 503 if it may still be live."""
         with suppress(InvalidHandle):  # an invalid handle has no session to end

@@ -9,6 +9,9 @@ FORWARD_AUTH = b"/forward-auth"
 Exposure = Literal["internal", "public", "off"]
 """Where an endpoint is served: on the internal address only, on both addresses, or nowhere."""
 
+Access = Literal["public", "staff", "off"]
+"""Who may read the API description: everybody, users with the role staff, or nobody."""
+
 ServerAddress = tuple[str, int | None] | None
 """The address that the client connected to, as in ASGI: host and port, or a unix socket's path and None."""
 

@@ -30,7 +30,7 @@ from gateway.http.header_fields import (
     normalized_name,
 )
 from gateway.http.request_limits import DEFAULT_LIMITS, RequestLimits
-from gateway.http.spoofable_headers import is_spoofable
+from gateway.http.spoofable_headers import SPOOFABLE_NAMES, SPOOFABLE_PREFIXES, is_spoofable
 
 
 class FieldAction(Enum):
@@ -103,6 +103,10 @@ _REQUEST_FIELDS = frozenset(
     }
 )
 _REQUEST_FIELD_PREFIXES = ("accept", "access-control-", "content-", "if-", "sec-")
+WITHHELD_NAMES = frozenset({*HOP_BY_HOP, *_RESERVED, *SPOOFABLE_NAMES})
+WITHHELD_PREFIXES = (*_RESERVED_PREFIXES, *SPOOFABLE_PREFIXES)
+"""The plain names of fields, and their beginnings, that services receive on routes with `forward_headers` at most."""
+
 _READ = (
     "authorization",
     "connection",

@@ -52,6 +52,10 @@ _DROPPED_PREFIXES = (
 )
 
 
+DROPPED_NAMES = tuple(name.decode("ascii") for name in sorted(_DROPPED))
+DROPPED_PREFIXES = tuple(prefix.decode("ascii") for prefix in _DROPPED_PREFIXES)
+"""The normalized names, and their beginnings, of fields that no client receives from a service."""
+
 # Only a service may set these; a route must not.
 _SET_BY_SERVICES_ONLY = frozenset({b"content-length", b"set-cookie"})
 

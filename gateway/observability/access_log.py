@@ -10,11 +10,12 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from chassis.clock import Clock
-from chassis.logs import write_out
+from chassis.logs import LogFormat, write_out
 from gateway.http.origin import printable
-from gateway.http.request import Request
+from gateway.http.request import Request, RequestRecord
 
 FLUSH_SECONDS = 0.25
 """Longest time for which a line waits to be written."""
@@ -47,7 +48,15 @@ class AccessLog:
         self._second = 0
         self._timestamp = ""
 
-    def add(self, request: Request, status: int, seconds: float, code: str = "", reason: str = "") -> None:
+    def add(
+        self,
+        request: Request,
+        record: RequestRecord,
+        status: int,
+        seconds: float,
+        code: str = "",
+        reason: str = "",
+    ) -> None:
         """Add the line of a request that took `seconds`. `status` is 0 if the response was cut off.
 
         `code` is the error code of a refused request; `reason` says why its Origin was refused.
@@ -57,6 +66,16 @@ class AccessLog:
             if self._skipped < self._every:
                 return
             self._skipped = 0
+        milliseconds = seconds * 1000
+        # With `%`: mypyc compiles a number with a format in an f-string to str.format, which takes 0.5 us more.
+        if record.sent_at:  # the upstream's time and the gateway's own
+            upstream_ms = (record.answered_at - record.sent_at) * 1000
+            own_ms = milliseconds - upstream_ms
+            timings = '"ms": %.2f, "upstream_ms": %.2f, "gateway_ms": %.2f' % (milliseconds, upstream_ms, own_ms)  # noqa: UP031
+        else:
+            timings = '"ms": %.2f' % milliseconds  # noqa: UP031
+        trace = f'"trace_id": "{record.trace_id}", ' if record.trace_id else ""
+        known = _known_members(record.route, record.subject, record.session)
         error_members = f', "code": "{code}"' if code else ""
         if reason:
             origin = printable(request.header(b"origin") or "")
@@ -66,8 +85,9 @@ class AccessLog:
             self._set_time(second)
         line = (  # ASCII, so its length is its size in bytes
             f'{{"time": "{self._timestamp}", "level": "info", "event": "request", "service": "gateway", '
-            f'"request_id": "{request.request_id}", "method": "{request.method}", "path": {_quoted(request.path)}, '
-            f'"status": {status}, "ms": {seconds * 1000:.2f}, "client": "{request.client}"{error_members}}}\n'
+            f'"request_id": "{request.request_id}", {trace}"method": "{request.method}", '
+            f'"path": {_quoted(request.path)}, "status": {status}, {timings}, "client": "{request.client}"'
+            f"{known}{error_members}}}\n"
         )
         if len(line) > self._free_bytes:
             self.flush()
@@ -94,8 +114,26 @@ class AccessLog:
         self._timestamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@lru_cache(4_096)  # the same for all requests of a session on one route
+def _known_members(route: str, subject: str, session: str) -> str:
+    """Return the members of a line that name the route and the client; each only if it is known."""
+    members = {"route": route, "subject": subject, "sid": session}
+    return "".join(f', "{name}": {json.dumps(value)}' for name, value in members.items() if value)
+
+
 def _to_standard_output(chunk: str) -> None:
     write_out(chunk.encode())
+
+
+def line_writer(log_format: LogFormat) -> Write:
+    """Return the function that writes lines to standard output in this format."""
+    return _to_terminal if log_format == "console" else _to_standard_output
+
+
+def _to_terminal(chunk: str) -> None:
+    from chassis.console_log import console_text  # imported for a terminal only, because it costs 30 ms
+
+    write_out("".join(f"{console_text(json.loads(line))}\n" for line in chunk.splitlines()).encode())
 
 
 _PLAIN = bytes(code for code in range(0x21, 0x7F) if code not in b'"\\')
@@ -108,8 +146,13 @@ _MAIL_TOKEN_BYTES = 51
 """Length of the shortest path with such a token. Shorter ones, which are most, are not searched."""
 
 
+def without_mail_token(path: bytes) -> bytes:
+    """Return `path` with `[mail-token]` in place of the token of a link in a mail."""
+    return _MAIL_TOKEN.sub(b"/[mail-token]", path) if len(path) >= _MAIL_TOKEN_BYTES else path
+
+
 def _quoted(path: bytes) -> str:
     if len(path) >= _MAIL_TOKEN_BYTES:
-        path = _MAIL_TOKEN.sub(b"/[mail-token]", path)
+        path = without_mail_token(path)
     text = path.decode("latin-1")
     return json.dumps(text) if path.translate(None, _PLAIN) else f'"{text}"'

@@ -5,10 +5,13 @@ The Prometheus client locks and writes to a memory-mapped file for every increme
 
 import asyncio
 from collections import Counter as Tally
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from chassis.clock import Clock
+from gateway.observability.request_counts import RequestCounts
+from gateway.observability.request_metrics import RequestMetrics
 from gateway.tokens.revocation_feed import RevocationFeed
 from gateway.tokens.revocations import Revocations
 
@@ -24,15 +27,14 @@ class Metrics:
         self._feed = feed
         self._revocations = revocations
         self._clock = clock
-        self.responses: Tally[int] = Tally()
-        """Responses by status since the last transfer; 0 stands for a response that was cut off or not sent."""
+        self.requests = RequestCounts()
+        """Requests since the last transfer."""
+        self._updates: list[Callable[[], None]] = []
         self.withheld_fields = 0
         """Request fields that were not forwarded because of their names, since the last transfer."""
         self.malformed: Tally[str] = Tally()
         """Malformed requests by error code, since the last transfer."""
-        self._requests = Counter(
-            "sallyport_gateway_requests", "Requests answered, by status.", ["status"], registry=self.registry
-        )
+        self._request_metrics = RequestMetrics(self.registry)
         self._withheld_fields = Counter(
             "sallyport_gateway_withheld_fields",
             "Request fields that were not forwarded because of their names. A repeated request with the same bytes,"
@@ -77,20 +79,24 @@ class Metrics:
         """Count `count` request fields that are not forwarded because of their names."""
         self.withheld_fields += count
 
+    def update_at_transfer(self, update: Callable[[], None]) -> None:
+        """Call `update` before each transfer: it exports what other parts count in memory."""
+        self._updates.append(update)
+
     def set_rate_limits_local(self, is_local: bool) -> None:
         """Set whether this worker counts requests for rate limits locally, without Redis."""
         self._rate_limits_local.set(1 if is_local else 0)
 
     def count_malformed(self, status: int, code: str) -> None:
         """Count a malformed request by the response's `status` (0 if there is none) and the error `code`."""
-        self.responses[status] += 1
+        self.requests.add_untimed("", "", status)
         self.malformed[code] += 1
 
     def transfer(self) -> None:
         """Move the counts to Prometheus."""
-        responses, self.responses = self.responses, Tally()
-        for status, count in responses.items():
-            self._requests.labels(str(status)).inc(count)
+        self._request_metrics.export(self.requests)
+        for update in self._updates:
+            update()
         withheld_fields, self.withheld_fields = self.withheld_fields, 0
         self._withheld_fields.inc(withheld_fields)
         malformed, self.malformed = self.malformed, Tally()
@@ -100,10 +106,13 @@ class Metrics:
         self._revoked.set(len(self._revocations))
 
     async def keep_transferring(self) -> None:
-        """Transfer every second until cancelled."""
-        while True:
+        """Transfer every second until cancelled, and once more at the end."""
+        try:
+            while True:
+                self.transfer()
+                await asyncio.sleep(TRANSFER_SECONDS)
+        finally:
             self.transfer()
-            await asyncio.sleep(TRANSFER_SECONDS)
 
     def _max_gauge(self, name: str, documentation: str) -> Gauge:
         """Return a new gauge whose exported value is the highest among the live workers."""

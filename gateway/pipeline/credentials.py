@@ -49,6 +49,8 @@ def read_credentials(fields: RequestFields, cookie_name: bytes, tickets: tuple[s
 def known_credentials(known: KnownFields, cookie_name: bytes) -> Credentials:
     """Return the credentials in the header fields `known`. `cookie_name` is the name of the session cookie."""
     authorization = b"Bearer " + known.token.encode("ascii") if known.token else None
+    if not known.cookies:
+        return Credentials(authorization, known.refresh_token)
     handles, others = split_cookies((known.cookies,), cookie_name)
     return Credentials(authorization, known.refresh_token, tuple(handles), tuple(others))
 
@@ -60,11 +62,11 @@ def bearer_token(authorization: bytes | None) -> str:
     """
     try:
         return read_bearer(authorization.decode("latin-1") if authorization is not None else None)
-    except NoCredentials as error:
+    except NoCredentials as missing:
         detail = "Only the Bearer scheme is known here." if authorization else ""
-        raise Refused("no_credentials", detail) from error
-    except MalformedCredentials as error:
-        raise Refused("token_invalid", BAD_AUTHORIZATION) from error
+        raise Refused("no_credentials", detail) from missing
+    except MalformedCredentials as malformed:
+        raise Refused("token_invalid", BAD_AUTHORIZATION) from malformed
 
 
 def is_bearer(authorization: bytes | None) -> bool:

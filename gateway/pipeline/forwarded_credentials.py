@@ -10,6 +10,7 @@ origin, with a cookie or without, and not from ALLOWED_ORIGINS.
 from contextlib import suppress
 from typing import NamedTuple
 
+from chassis.secret_rotation.watched_secret import Secrets
 from contract.anonymous_endpoints import is_anonymous
 from contract.fetched_token import fetched_token_mac
 from contract.page_session import is_page
@@ -51,13 +52,13 @@ class CredentialForwarding:
         authentication: AuthenticateStage,
         session_cookie: SessionCookieAuthenticator,
         page_sessions: PageSessions,
-        peer_secret: str,
+        peer_secrets: Secrets,
     ) -> None:
         self._authentication = authentication
         self._session_cookie = session_cookie
         self._page_cookie = session_cookie.accepting_forms()
         self._page_sessions = page_sessions
-        self._peer_secret = peer_secret
+        self._peer_secrets = peer_secrets
 
     def choose(self, request: Request, credentials: Credentials, route: Route) -> Suspendable[ForwardedCredentials]:
         """Return the credentials to forward. Raises Refused: 400, 403, 502, 503.
@@ -122,7 +123,7 @@ class CredentialForwarding:
     def _token_lines(self, principal: Principal, credentials: Credentials) -> bytes:
         """Return the lines with the principal's token, and with its MAC if the gateway fetched it."""
         authorization = b"Bearer " + principal.token.encode("ascii")
-        mac = fetched_token_mac(principal.token, self._peer_secret) if principal.is_fetched else ""
+        mac = fetched_token_mac(principal.token, self._peer_secrets.current()[0]) if principal.is_fetched else ""
         return credential_lines(authorization, credentials.other_cookies, mac)
 
 

@@ -51,6 +51,8 @@ class IdentityHeaders:
 
     def __init__(self, size: int) -> None:
         self._size = size
+        self.cache_misses = 0
+        """Headers that were not in the cache, since the start."""
         self._period = -1.0
         self._starts_at = self._ends_at = 0.0
         self._current: _Lines = {}
@@ -72,10 +74,15 @@ class IdentityHeaders:
         key = (claims.jti, upstream.name)
         lines = self._current.get(key) or self._previous.get(key)
         if lines is None:
+            self.cache_misses += 1
             lines = _lines(claims, upstream, now)
             if len(self) < self._size:
                 self._current[key] = lines
         return lines
+
+    def forget(self) -> None:
+        """Forget all headers, because the key of a signer was replaced."""
+        self._current, self._previous, self._expired = {}, {}, []
 
     def _start_period(self, now: float) -> None:
         period = now // _PERIOD_SECONDS
@@ -98,7 +105,9 @@ class IdentityHeaders:
 
 
 def _lines(claims: AccessClaims, upstream: Upstream, now: float) -> bytes:
-    lines = "" if upstream.signer is None else _assertion_lines(claims, upstream.signer, upstream.audience, now)
+    lines = (
+        "" if upstream.signer is None else _assertion_lines(claims, upstream.signer.current(), upstream.audience, now)
+    )
     for name, claim in upstream.identity_headers:
         value = _value(claims, claim)
         if value:
@@ -107,7 +116,7 @@ def _lines(claims: AccessClaims, upstream: Upstream, now: float) -> bytes:
 
 
 def _assertion_lines(claims: AccessClaims, signer: AssertionSigner, audience: str, now: float) -> str:
-    assertion = sign(claims, signer=signer, audience=audience, now=now)
+    assertion = sign(claims, signer=signer, audience=audience, now=now, extra=claims.extra)
     subject, email, roles, session = claims.subject, claims.email, " ".join(claims.roles), claims.session
     if not _is_plain(subject + email + roles + session):
         subject, email, roles, session = (quote(text, safe=_VISIBLE) for text in (subject, email, roles, session))

@@ -10,7 +10,8 @@ from chassis.clock import Clock
 from contract.problems import Refused
 from gateway.browser_sessions.page_sessions import PageSession
 from gateway.http.header_fields import HeaderTuple
-from gateway.http.request import Request
+from gateway.http.request import Request, RequestRecord
+from gateway.observability.authentication_metrics import AuthenticationCounts
 from gateway.pipeline.authenticate import AuthenticateStage
 from gateway.pipeline.authorize import authorize
 from gateway.pipeline.credentials import Credentials
@@ -86,15 +87,19 @@ class Pipeline:
         self._identity_headers = identity_headers
         self._rate_limiter = rate_limiter
         self._clock = clock
+        self.authentications = AuthenticationCounts()
 
-    def admit(self, request: Request, *, is_forwarded: bool = True) -> Suspendable[AdmittedRequest]:
-        """Admit `request`, and return what is forwarded of it. Raises Refused.
+    def admit(
+        self, request: Request, record: RequestRecord, *, is_forwarded: bool = True
+    ) -> Suspendable[AdmittedRequest]:
+        """Admit `request`, and return what is forwarded of it. Set route and client in `record`. Raises Refused.
 
         `is_forwarded` is False for forward-auth: the proxy forwards the request, so the gateway redeems no ticket and
         chooses no credentials for the auth service.
         """
         matched, credentials = self.match_stage.match(request, with_tickets=is_forwarded)
         route, authenticator = matched.route, matched.authenticator
+        record.route, record.upstream = route.prefix, route.upstream.name
         if route.limits:  # before a token is verified, so that a flood of invalid tokens is stopped here
             yield from self._rate_limiter.admit_address(route.limits, request.client)
         identity_lines = b""
@@ -104,10 +109,13 @@ class Pipeline:
         try:
             if authenticator is not None:
                 principal = yield from authenticator.authenticate(request, credentials)
+                self.authentications.accepted[authenticator.kind] += 1
                 response_headers = principal.response_headers
             elif route.upstream.takes_credentials and is_forwarded:
                 forwarded = yield from self._credential_forwarding.choose(request, credentials, route)
                 identity_lines, principal, response_headers, page_session = forwarded
+            if principal is not None:
+                record.subject, record.session = principal.claims.subject, principal.claims.session
             if route.limits:
                 response_headers = (yield from self._limit_identity(request, route, principal)) + response_headers
             if authenticator is not None and principal is not None:
@@ -115,13 +123,16 @@ class Pipeline:
                     authorize(principal.claims, route)
                 identity_lines = self._identity_headers.lines(principal.claims, route.upstream, self._clock())
         except Refused as refused:
+            if authenticator is not None and principal is None:
+                self.authentications.refuse(authenticator.kind, refused.code)
             if principal is not None and principal.fresh is not None:
                 principal.fresh.add_to(refused)
             if is_forwarded:  # another proxy decides itself what its client gets after a 401
                 refused = _for_client(refused, request, credentials, route)
             raise refused
-        forwarding = b"X-Request-Id: %b\r\n%b" % (
+        forwarding = b"X-Request-Id: %b\r\n%b%b" % (
             request.request_id.encode("ascii"),
+            record.trace_lines,
             forwarding_lines(matched.template.host, request.client, request.scheme),
         )
         return AdmittedRequest(route, matched, forwarding, identity_lines, principal, response_headers, page_session)

@@ -17,7 +17,7 @@ _AMBIGUOUS = re.compile(
     rb"[^\x21-\x7e]|[\\;#]|//|/\.{1,2}(?=/|$)"
     rb"|%(?![0-9A-Fa-f]{2})|%(?:[01][0-9A-Fa-f]|2[DdEeFf]|3[0-9Bb]|4[1-9A-Fa-f]|5[0-9AaCcFf]|6[1-9A-Fa-f]|7[0-9AaEeFf])"
 )
-_PLAIN_PATH = re.compile(rb"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~!$&'()*+,=:@-]*)*/?")
+PLAIN_PATH = re.compile(rb"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~!$&'()*+,=:@-]*)*/?")
 """Paths that cannot be ambiguous. This takes 0.4 us for a path of 17 bytes; the search above takes 1.5."""
 _QUERY_CHARACTERS = bytes(set(range(0x21, 0x7F)) - {ord("#")})
 
@@ -45,5 +45,5 @@ def check_target(path: bytes, query: bytes, limits: RequestLimits = DEFAULT_LIMI
         raise Refused("target_too_long", f"The request target is over {limits.target_bytes} bytes.")
     if query and query.translate(None, _QUERY_CHARACTERS):
         raise Refused("bad_request", "The query holds characters that must be percent-encoded.")
-    if not path or not _PLAIN_PATH.fullmatch(path):
+    if not path or not PLAIN_PATH.fullmatch(path):
         check_path(path)

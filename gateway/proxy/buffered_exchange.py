@@ -8,6 +8,7 @@ from typing import Protocol
 
 import structlog
 
+from chassis.clock import Clock
 from gateway.pipeline.pipeline import AdmittedRequest
 from gateway.proxy.response_fields import response_fields
 from gateway.server.request_cycle import RequestCycle
@@ -19,6 +20,8 @@ _log = structlog.get_logger("buffered_exchange")
 
 class ExchangeCallbacks(Protocol):
     """The callbacks of a buffered exchange. It calls one of them when the response has come or has failed."""
+
+    clock: Clock
 
     def response_sent(self, exchange: "BufferedExchange", status: int) -> None:
         """Record the response; `status` is 0 if it could not be sent."""
@@ -54,6 +57,7 @@ class BufferedExchange:
         admitted, connection = self.admitted, self.connection
         route = admitted.route
         self.cycle.on_disconnect = connection.close
+        self.cycle.record.sent_at = self._callbacks.clock()
         try:
             connection.start(
                 admitted.head(self.pool.host_line),
@@ -78,6 +82,7 @@ class BufferedExchange:
             self._callbacks.continue_streaming(self)
             return
         cycle.on_disconnect = None
+        cycle.record.answered_at = self._callbacks.clock()
         status = 0
         try:
             if pool.on_response is not None:

@@ -11,11 +11,13 @@ from collections.abc import Awaitable, Collection
 import structlog
 
 from chassis.clock import Clock
+from chassis.tracing.trace_context import current_trace
 from contract.problems import Refused
 from gateway.http.gateway_paths import FORWARD_AUTH, GatewayPaths
-from gateway.http.request import Request
+from gateway.http.request import Request, RequestRecord
 from gateway.observability.access_log import AccessLog
-from gateway.observability.metrics import Metrics
+from gateway.observability.request_counts import RequestCounts
+from gateway.observability.request_tracing import RequestTracing
 from gateway.pipeline.cors import Cors, cors_lines
 from gateway.pipeline.forward_auth import logged_request, original_request, response_headers
 from gateway.pipeline.pipeline import AdmittedRequest, Pipeline
@@ -33,6 +35,9 @@ from gateway.upstream_connections.connection_pool import KEEPALIVE_EXPIRY, NON_R
 from gateway.upstream_connections.errors import UpstreamFailed
 from gateway.upstreams.registry import UpstreamRegistry
 
+_UNTIMED = (0, 101)
+"""Statuses of responses that take as long as the client wants: those that were cut off, and WebSockets."""
+
 _log = structlog.get_logger("dispatcher")
 
 
@@ -47,11 +52,12 @@ class Dispatcher:
         endpoints: GatewayEndpoints,
         gateway_paths: GatewayPaths,
         cors: Cors,
-        metrics: Metrics,
+        request_counts: RequestCounts | None,
         access_log: AccessLog | None,
         clock: Clock,
         *,
         websocket_idle_timeout: float,
+        tracing: RequestTracing | None = None,
     ) -> None:
         self.gateway_paths = gateway_paths
         self._endpoint_prefixes = (FORWARD_AUTH, *gateway_paths.prefixes)
@@ -61,24 +67,27 @@ class Dispatcher:
         self._match_stage = pipeline.match_stage
         self._upstreams = upstreams
         self._concurrency = ConcurrencyLimiter()
-        self._forwarder = Forwarder(pipeline, upstreams, streams, self._concurrency, websocket_idle_timeout)
+        self._forwarder = Forwarder(pipeline, upstreams, streams, self._concurrency, websocket_idle_timeout, clock)
         self._endpoints = endpoints
         self._cors = cors
-        self._metrics = metrics
+        self._request_counts = request_counts
         self._access_log = access_log
-        self._clock = clock
+        self.clock = clock
+        self._tracing = tracing
         # The random part differs between workers and restarts, the counter between requests.
         self._id_prefix = secrets.token_hex(8)
         self._request_counter = itertools.count(1)
 
     def next_request_id(self) -> str:
         """Return an id that no other request of any worker has."""
-        return f"{self._id_prefix}{next(self._request_counter):08x}"
+        return "%s%08x" % (self._id_prefix, next(self._request_counter))  # noqa: UP031 - as in access_log.py
 
     def begin(self, cycle: RequestCycle) -> None:
         """Answer the request of `cycle`: by callbacks if it does not have to wait, otherwise in a task."""
-        started = self._clock()
+        started = self.clock()
         request = cycle.request
+        if self._tracing is not None:
+            self._tracing.begin(request, cycle.record)
         known = request.known_fields
         if (known is None or known.section.origin is not None) and (
             origin := self._cors.allowed_origin(request)
@@ -94,11 +103,11 @@ class Dispatcher:
             self._start_admission(cycle, started)
         except Refused as refused:
             status = cycle.respond(*refusal_reply(refused, request.request_id))
-            self._record(request, status, started, refused.code, _logged_reason(refused))
+            self._record(request, cycle.record, status, started, refused.code, _logged_reason(refused))
         except Exception:  # noqa: BLE001 - the client gets a response in any case
             _log.exception("unhandled_exception", request_id=request.request_id)
             status = cycle.respond(*refusal_reply(Refused("internal_error"), request.request_id))
-            self._record(request, status, started)
+            self._record(request, cycle.record, status, started)
 
     def _is_for_gateway(self, request: Request) -> bool:
         return self.gateway_paths.contains(request.path, request.server)
@@ -107,7 +116,7 @@ class Dispatcher:
 
     def _start_admission(self, cycle: RequestCycle, started: float) -> None:
         """Admit the request and forward it at once, or continue its admission in a task. Raises Refused."""
-        admission = self._pipeline.admit(cycle.request)
+        admission = self._pipeline.admit(cycle.request, cycle.record)
         try:
             awaitable = admission.send(None)
         except StopIteration as finished:
@@ -151,7 +160,7 @@ class Dispatcher:
 
     def response_sent(self, exchange: BufferedExchange, status: int) -> None:
         """Record the response; `status` is 0 if it could not be sent."""
-        self._record(exchange.cycle.request, status, exchange.started)
+        self._record(exchange.cycle.request, exchange.cycle.record, status, exchange.started)
 
     def continue_streaming(self, exchange: BufferedExchange) -> None:
         """Continue an exchange whose response cannot be sent at once."""
@@ -171,6 +180,8 @@ class Dispatcher:
         A refusal becomes a problem details response. After an aborted exchange the connection is closed instead.
         """
         code = reason = ""
+        if self._tracing is not None:
+            current_trace.set(cycle.record.trace)
         try:
             status = await response
         except Refused as refused:
@@ -186,7 +197,7 @@ class Dispatcher:
             if not cycle.started:
                 await refusal_reply(Refused("internal_error"), logged.request_id).send(cycle)
         if status is not None:
-            self._record(logged, status, started, code, reason)
+            self._record(logged, cycle.record, status, started, code, reason)
 
     async def _respond(self, cycle: RequestCycle, started: float) -> int | None:
         """Respond to a request that may be for the gateway itself; forward any other. Raises as Forwarder.forward."""
@@ -207,13 +218,13 @@ class Dispatcher:
             and (allow := self._match_stage.own_allow_value(request)) is not None
         ):
             return await LocalReply(204, [(b"allow", allow.encode("ascii"))]).send(cycle)
-        return await self._admit_and_forward(cycle, run(self._pipeline.admit(request)))
+        return await self._admit_and_forward(cycle, run(self._pipeline.admit(request, cycle.record)))
 
     async def _admit_and_forward(self, cycle: RequestCycle, admission: Awaitable[AdmittedRequest]) -> int:
         return await self._forwarder.forward(cycle, await admission)
 
     async def _decide_forward_auth(self, cycle: RequestCycle, original: Request) -> int:
-        decision = await run(self._pipeline.admit(original, is_forwarded=False))
+        decision = await run(self._pipeline.admit(original, cycle.record, is_forwarded=False))
         return await LocalReply(200, response_headers(decision)).send(cycle)
 
     def _cors_lines(self, request: Request, origin: bytes) -> bytes:
@@ -224,10 +235,23 @@ class Dispatcher:
         """Return the methods of the routes at the request's path; empty for an endpoint of the gateway."""
         return () if self._is_for_gateway(request) else self._match_stage.routes_of(request).keys()
 
-    def _record(self, request: Request, status: int, started: float, code: str = "", reason: str = "") -> None:
-        self._metrics.responses[status] += 1
+    def _record(
+        self, request: Request, record: RequestRecord, status: int, started: float, code: str = "", reason: str = ""
+    ) -> None:
+        """Record a response; `status` is 0 if it was cut off. `code` and `reason` are for the access log."""
+        seconds = self.clock() - started
+        counts = self._request_counts
+        if counts is None:
+            pass
+        elif status in _UNTIMED or record.is_stream:
+            counts.add_untimed(record.route, request.method, status)
+        else:
+            waited = record.answered_at - record.sent_at if record.sent_at else None
+            counts.add(record.route, request.method, status, seconds, waited)
         if self._access_log is not None:
-            self._access_log.add(request, status, self._clock() - started, code, reason)
+            self._access_log.add(request, record, status, seconds, code, reason)
+        if record.trace is not None and self._tracing is not None:
+            self._tracing.end(request, record, status, started, started + seconds, code)
 
 
 def _logged_reason(refused: Refused) -> str:

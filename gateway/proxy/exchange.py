@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from typing import NoReturn
 
+from chassis.clock import Clock
 from contract.problems import Refused, jittered_retry_after
 from gateway.pipeline.pipeline import AdmittedRequest
 from gateway.proxy.errors import ExchangeAborted
@@ -38,13 +39,19 @@ class Exchange:
     """One request and its response."""
 
     def __init__(
-        self, admitted: AdmittedRequest, cycle: RequestCycle, upstreams: UpstreamRegistry, streams: OpenStreams
+        self,
+        admitted: AdmittedRequest,
+        cycle: RequestCycle,
+        upstreams: UpstreamRegistry,
+        streams: OpenStreams,
+        clock: Clock,
     ) -> None:
         self._admitted = admitted
         self._route = admitted.route
         self._cycle = cycle
         self._upstreams = upstreams
         self._streams = streams
+        self._clock = clock
         self._balancer = upstreams.balancer_for(admitted.route.upstream)
         self._body = RequestBody(admitted, cycle.receive)
         self._first_part = b""
@@ -137,6 +144,7 @@ class Exchange:
             await self._send_response(connection)
         finally:
             self._cycle.on_disconnect = None
+            self._cycle.record.answered_at = self._clock()
             pool.release(connection)
             if upload is not None:
                 await _cancel(upload)
@@ -145,6 +153,7 @@ class Exchange:
 
     def _send_request(self, pool: ConnectionPool, connection: UpstreamConnection) -> None:
         self._sent_at = self._balancer.now()
+        self._cycle.record.sent_at = self._clock()
         connection.start(
             self._request_head(pool),
             self._first_part,
@@ -212,6 +221,7 @@ class Exchange:
         if connection.complete or not (self._route.streams or is_event_stream):
             return None
         self._cycle.is_event_stream = is_event_stream
+        self._cycle.record.is_stream = True
         stream = self._streams.open(self._route, self._admitted.principal, lambda _: self._cycle.abort())
         connection.remove_total_deadline()
         return stream

@@ -1,5 +1,6 @@
 """Forward an admitted request in a task: buffer its body, wait for a concurrency slot, run its exchange."""
 
+from chassis.clock import Clock
 from contract.problems import Refused
 from gateway.pipeline.pipeline import AdmittedRequest, Pipeline
 from gateway.proxy.buffered_exchange import BufferedExchange
@@ -22,12 +23,14 @@ class Forwarder:
         streams: OpenStreams,
         concurrency: ConcurrencyLimiter,
         websocket_idle_timeout: float,
+        clock: Clock,
     ) -> None:
         self._pipeline = pipeline
         self._upstreams = upstreams
         self._streams = streams
         self._concurrency = concurrency
         self._websocket_idle_timeout = websocket_idle_timeout
+        self._clock = clock
 
     async def forward(
         self, cycle: RequestCycle, admitted: AdmittedRequest, pool: ConnectionPool | None = None
@@ -50,7 +53,7 @@ class Forwarder:
     async def resume(self, buffered: BufferedExchange) -> int:
         """Continue an exchange whose request was sent. Returns and raises as forward."""
         try:
-            exchange = Exchange(buffered.admitted, buffered.cycle, self._upstreams, self._streams)
+            exchange = Exchange(buffered.admitted, buffered.cycle, self._upstreams, self._streams, self._clock)
             await exchange.resume(buffered.pool, buffered.detach_connection())
         except Refused as refused:
             if buffered.admitted.fresh is not None:
@@ -78,5 +81,7 @@ class Forwarder:
         if admitted.matched.is_websocket and admitted.matched.has_body:
             raise Refused("bad_header", "The handshake of a WebSocket has no body.")
         if admitted.matched.is_websocket and cycle.can_upgrade:
-            return WebSocketExchange(admitted, cycle, self._upstreams, self._streams, self._websocket_idle_timeout)
-        return Exchange(admitted, cycle, self._upstreams, self._streams)
+            return WebSocketExchange(
+                admitted, cycle, self._upstreams, self._streams, self._clock, self._websocket_idle_timeout
+            )
+        return Exchange(admitted, cycle, self._upstreams, self._streams, self._clock)

@@ -3,6 +3,7 @@
 A response with any other status is forwarded as the response to any other request.
 """
 
+from chassis.clock import Clock
 from gateway.http.response_completion import complete_response
 from gateway.http.websocket_handshake import parse_handshake
 from gateway.pipeline.pipeline import AdmittedRequest
@@ -31,9 +32,10 @@ class WebSocketExchange(Exchange):
         cycle: RequestCycle,
         upstreams: UpstreamRegistry,
         streams: OpenStreams,
+        clock: Clock,
         idle_timeout: float,
     ) -> None:
-        super().__init__(admitted, cycle, upstreams, streams)
+        super().__init__(admitted, cycle, upstreams, streams, clock)
         self._handshake = parse_handshake(cycle.request)
         self._relay = WebSocketRelay(upstreams.loop, idle_timeout)
 

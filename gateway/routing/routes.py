@@ -8,6 +8,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from chassis.rates import Rate
+from chassis.secret_rotation.watched_secret import WatchedSecret
 from contract.keys import AssertionSigner
 from gateway.routing.header_overrides import HeaderOverrides
 
@@ -113,7 +114,7 @@ class Upstream:
     name: str
     addresses: tuple[Address, ...]
     audience: str
-    signer: AssertionSigner | None
+    signer: WatchedSecret[AssertionSigner] | None
     max_connections: int
     eject_after: int = 3
     break_after: int = 5
@@ -128,6 +129,8 @@ class Upstream:
     """The Host of its requests: HOST_CLIENT, HOST_UPSTREAM, or a host name."""
     identity_headers: tuple[tuple[str, Claim], ...] = ()
     """Header fields with claims in plain text, as names and claims."""
+    openapi: str = ""
+    """The path of its OpenAPI document; empty if it has none."""
     identity_header_names: frozenset[bytes] = field(init=False)
     """Their names in lower case. Fields of these names are never forwarded from clients."""
     receives_identity: bool = field(init=False)

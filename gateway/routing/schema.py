@@ -175,6 +175,7 @@ class UpstreamEntry(_Table):
     max_connection_age: Annotated[float, Field(ge=0, le=86_400)] = 300
     max_connection_requests: Annotated[int, Field(ge=0, le=1_000_000_000)] = 10_000
     host: Annotated[str | None, AfterValidator(_host)] = None
+    openapi: Annotated[str, AfterValidator(_health_path)] = ""
 
 
 class RateLimitEntry(_Table):

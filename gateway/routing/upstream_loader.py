@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from ssl import SSLContext
 
-from contract.keys import AssertionSigner, UnusableKey, assertion_signer
+from chassis.secret_rotation.watched_secret import WatchedSecret
+from contract.keys import AssertionSigner, UnusableKey
+from contract.secret_list import identity_signer
 from gateway.routing.environment_variables import VARIABLE
 from gateway.routing.errors import ReportProblem, ValuePath
 from gateway.routing.routes import AUTH_UPSTREAM, HOST_CLIENT, HOST_UPSTREAM, Address, HealthCheck, Upstream
@@ -57,6 +59,7 @@ class UpstreamLoader:
             max_connection_age=entry.max_connection_age,
             max_connection_requests=entry.max_connection_requests,
             host=entry.host or _default_host(entry),
+            openapi=entry.openapi,
             identity_headers=tuple(entry.identity_headers.items()),
         )
 
@@ -85,14 +88,17 @@ class UpstreamLoader:
             self._report(path, str(error))
         return None
 
-    def _signer(self, path: ValuePath, entry: UpstreamEntry, needs_identity: bool) -> AssertionSigner | None:
+    def _signer(
+        self, path: ValuePath, entry: UpstreamEntry, needs_identity: bool
+    ) -> WatchedSecret[AssertionSigner] | None:
         file, variable = entry.identity_secret_file, entry.identity_secret_env
         if file and variable:
             self._report(path, "identity_secret_file and identity_secret_env are both set; keep one")
         elif self._syntax_only and (variable or file):
-            return assertion_signer(secrets.token_hex(32))  # a placeholder: it shows that a signer is configured
+            # a placeholder: it shows that a signer is configured
+            return WatchedSecret(file or variable, secrets.token_hex(32), None, identity_signer)
         elif variable:
-            return self._make_signer((*path, "identity_secret_env"), variable, self._environ.get(variable, ""))
+            return self._make_signer((*path, "identity_secret_env"), variable, self._environ.get(variable, ""), None)
         elif file:
             return self._signer_in_file((*path, "identity_secret_file"), file)
         elif needs_identity:
@@ -103,7 +109,7 @@ class UpstreamLoader:
             )
         return None
 
-    def _signer_in_file(self, path: ValuePath, file_name: str) -> AssertionSigner | None:
+    def _signer_in_file(self, path: ValuePath, file_name: str) -> WatchedSecret[AssertionSigner] | None:
         file = self._data_dir / file_name
         try:
             secret = file.read_text(encoding="utf-8").strip()
@@ -111,11 +117,13 @@ class UpstreamLoader:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             self._report(path, f"the identity secret file {file} cannot be read: {reason}")
             return None
-        return self._make_signer(path, file_name, secret)
+        return self._make_signer(path, file_name, secret, file)
 
-    def _make_signer(self, path: ValuePath, source: str, secret: str) -> AssertionSigner | None:
+    def _make_signer(
+        self, path: ValuePath, source: str, secret: str, file: Path | None
+    ) -> WatchedSecret[AssertionSigner] | None:
         try:
-            return assertion_signer(secret)
+            return WatchedSecret(source, secret, file, identity_signer, names=lambda signer: (signer.key_id,))
         except UnusableKey as error:
             self._report(path, f"the identity secret in {source} {error}")
         return None

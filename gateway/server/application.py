@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from gateway.server.client_address import TrustedProxies
+from gateway.server.connection_deadlines import ClientTimeouts
 from gateway.server.malformed_requests import MalformedRequests
 from gateway.server.proxy_protocol import ProxyProtocol
 from gateway.server.request_cycle import RequestCycle
@@ -13,6 +14,7 @@ from gateway.server.request_head_cache import RequestHeadCache
 class Application(Protocol):
     """The state that all client connections of a worker share, and the entry point for their requests."""
 
+    client_timeouts: ClientTimeouts
     request_head_cache: RequestHeadCache
     max_bytes_outside_bodies: int
     """The largest number of consecutive bytes outside bodies (RequestLimits.max_bytes_outside_bodies)."""

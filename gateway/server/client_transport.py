@@ -22,6 +22,26 @@ class NextProtocol(Protocol):
         """End the connection if a deadline has passed at `now`, the event loop's time in seconds."""
 
 
+class ResponseWriter(Protocol):
+    """The interface of a client's transport to its request cycles, which ClientTransport documents."""
+
+    @property
+    def write_paused(self) -> bool:
+        """Return whether the write buffer is full because the client does not read."""
+
+    def write(self, data: bytes) -> None:
+        """Send `data`."""
+
+    async def drain(self) -> None:
+        """Wait until the write buffer has space or the client is gone."""
+
+    def pause_reading(self) -> None:
+        """Stop reading from the client."""
+
+    def resume_reading(self) -> None:
+        """Read from the client again."""
+
+
 class ClientTransport:
     """Reads and writes for one client until the connection is lost or another protocol takes it over."""
 

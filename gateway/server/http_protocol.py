@@ -15,7 +15,7 @@ from contract.problems import Refused
 from gateway.server.application import Application
 from gateway.server.client_presence import PROBE, PROBE_WAIT, ClientCheck, Step
 from gateway.server.client_transport import ClientTransport, NextProtocol, UpgradedConnection
-from gateway.server.connection_deadlines import NEVER, ClientTimeouts, ConnectionDeadlines
+from gateway.server.connection_deadlines import NEVER, ConnectionDeadlines
 from gateway.server.malformed_requests import FinalResponse
 from gateway.server.request_builder import RequestBuilder
 from gateway.server.request_cycle import RequestCycle
@@ -30,10 +30,8 @@ _TIMEOUT = Refused("request_timeout")
 _log = structlog.get_logger("server_protocol")
 
 
-class ServerProtocol(asyncio.Protocol):
+class ServerProtocol:
     """One client connection. Times are the event loop's, in seconds."""
-
-    timeouts = ClientTimeouts()
 
     __slots__ = (
         "_app",
@@ -69,8 +67,8 @@ class ServerProtocol(asyncio.Protocol):
         self._builder = RequestBuilder(app)
         self._requests = RequestPipeline()
         self._parser = RequestParser(self, self._requests)
-        self._deadlines = ConnectionDeadlines(self.timeouts, self._loop.time())
-        self._client_check = ClientCheck(self.timeouts.half_closed)
+        self._deadlines = ConnectionDeadlines(app.client_timeouts, self._loop.time())
+        self._client_check = ClientCheck(app.client_timeouts.half_closed)
         self._final_response: FinalResponse | None = None
         """The error response to send after all other responses, before the connection closes."""
         self._data_after_upgrade: bytes | None = None
@@ -122,7 +120,7 @@ class ServerProtocol(asyncio.Protocol):
         self._start_next()
         if self.client_transport.raw is None:  # there was nothing to answer
             return False
-        self._loop.call_later(self.timeouts.probe_delay, self._check_client)
+        self._loop.call_later(self._app.client_timeouts.probe_delay, self._check_client)
         return True
 
     def pause_writing(self) -> None:
@@ -198,6 +196,8 @@ class ServerProtocol(asyncio.Protocol):
 
     def _start(self, cycle: RequestCycle) -> None:
         self._requests.current = cycle
+        if self._builder.is_trusted_proxy:
+            cycle.record.is_from_trusted_proxy = True
         try:
             self._app.begin(cycle)
         except Exception:  # noqa: BLE001 - one failed request must not end the worker
@@ -275,7 +275,9 @@ class ServerProtocol(asyncio.Protocol):
         """Start a lingering close, so that the client receives what was written."""
         if self.client_transport.is_open:
             self._requests.input_ended = True
-            self.client_transport.close(self.connection_lost, self.timeouts.write, is_worker_stopping=self.draining)
+            self.client_transport.close(
+                self.connection_lost, self._app.client_timeouts.write, is_worker_stopping=self.draining
+            )
 
     def abort_response(self, cycle: RequestCycle) -> None:
         """Close the connection within a response, so that it does not look complete to the client."""
@@ -324,7 +326,7 @@ class ServerProtocol(asyncio.Protocol):
         elif transport.half_closed or transport.read_paused:
             self._check_client()
         elif self._parser.in_head and self._requests.current is None:  # it began during the last response
-            deadlines.head = min(deadlines.head, now + self.timeouts.head)
+            deadlines.head = min(deadlines.head, now + self._app.client_timeouts.head)
 
     def _check_client(self) -> None:
         """Abort the current response if its client is gone; probe a client that has closed its sending side."""

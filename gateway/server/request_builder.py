@@ -74,6 +74,8 @@ class RequestBuilder:
         else:
             line_end = data.find(b"\r\n")
             head_end = len(data) if data.endswith(b"\r\n\r\n") else _end_of_head(data)
+            if not 0 <= line_end < head_end:  # the head is incomplete
+                return None
             section = data[line_end:head_end]
             fields = self._app.request_head_cache.find_fields(section)
             if fields is None or len(data) - head_end != (fields.content_length or 0):
@@ -108,9 +110,9 @@ class RequestBuilder:
 
         `data` is exactly one whole request, which leaves the connection open.
         """
-        line_end = data.find(b"\r\n")
-        if self._app.request_head_cache.read_line(data[:line_end]) is not None:
-            self._app.request_head_cache.add_if_repeated(data[line_end : _end_of_head(data)], request)
+        line_end, head_end = data.find(b"\r\n"), _end_of_head(data)
+        if 0 <= line_end < head_end and self._app.request_head_cache.read_line(data[:line_end]) is not None:
+            self._app.request_head_cache.add_if_repeated(data[line_end:head_end], request)
 
 
 def _end_of_head(data: bytes) -> int:

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import structlog
 
 from gateway.http.header_fields import HeaderFields, HeaderTuple
-from gateway.http.request import Request
+from gateway.http.request import Request, RequestRecord
 from gateway.http.response_completion import complete_response
 from gateway.http.response_head import BODILESS, ResponseHead
-from gateway.server.client_transport import ClientTransport, NextProtocol, UpgradedConnection
+from gateway.server.client_transport import NextProtocol, ResponseWriter, UpgradedConnection
 
 Message = MutableMapping[str, Any]
 
@@ -27,7 +27,9 @@ _log = structlog.get_logger("cycle")
 class ClientConnection(Protocol):
     """The interface of a connection to its request cycles."""
 
-    client_transport: ClientTransport
+    @property
+    def client_transport(self) -> ResponseWriter:
+        """Return the transport for the response."""
 
     def default_response_lines(self, scheme: str) -> bytes:
         """Return the header lines of every response to a client that uses `scheme`."""
@@ -58,11 +60,11 @@ class RequestCycle:
         "_body",
         "_body_bytes_left",
         "_chunked",
-        "_connection",
         "_head",
         "_waiter",
         "abandoned",
         "complete",
+        "connection",
         "cors_lines",
         "disconnected",
         "expects_continue",
@@ -72,6 +74,7 @@ class RequestCycle:
         "on_disconnect",
         "on_end",
         "parts_sent",
+        "record",
         "request",
         "started",
         "task",
@@ -87,6 +90,7 @@ class RequestCycle:
         body: bytes = b"",
     ) -> None:
         self.request = request
+        self.record = RequestRecord()
         self.keep_alive = keep_alive
         self.expects_continue = expects_continue
         """Whether the client sends the body only after `100 Continue`."""
@@ -109,7 +113,7 @@ class RequestCycle:
         """Whether the request ended without a complete response."""
         self.is_event_stream = False
         self.parts_sent = 0
-        self._connection = connection
+        self.connection = connection
         self._body = body
         self._waiter: asyncio.Future[None] | None = None
         self._head: bytes | None = None
@@ -139,7 +143,7 @@ class RequestCycle:
         self.abandoned = True
         self.keep_alive = False
         self._release()
-        self._connection.response_ended(self)
+        self.connection.response_ended(self)
 
     def _release(self) -> None:
         on_end, self.on_end = self.on_end, None
@@ -157,7 +161,7 @@ class RequestCycle:
             return
         self._body = self._body + body if self._body else body
         if len(self._body) > MAX_BUFFERED_BODY:
-            self._connection.client_transport.pause_reading()
+            self.connection.client_transport.pause_reading()
         self._wake()
 
     def body_complete(self) -> None:
@@ -179,7 +183,7 @@ class RequestCycle:
 
     async def receive(self) -> Message:
         """ASGI's receive: return the next piece of the body, or `http.disconnect`."""
-        transport = self._connection.client_transport
+        transport = self.connection.client_transport
         if self.expects_continue:
             self.expects_continue = False
             transport.write(_CONTINUE)
@@ -199,7 +203,7 @@ class RequestCycle:
         """ASGI's send: write a part of the response. Do nothing if the client is gone."""
         if self.disconnected:
             return
-        transport = self._connection.client_transport
+        transport = self.connection.client_transport
         if transport.write_paused:
             await transport.drain()
         if not self.started:
@@ -220,24 +224,24 @@ class RequestCycle:
     def abort(self) -> None:
         """Close the connection within the response, and cancel the request."""
         if not self.complete:
-            self._connection.abort_response(self)
+            self.connection.abort_response(self)
             self.disconnect()
 
     @property
     def can_upgrade(self) -> bool:
         """Return whether this request may take the connection over from HTTP."""
-        return self._connection.can_upgrade
+        return self.connection.can_upgrade
 
     def upgrade(self, next_protocol: NextProtocol) -> UpgradedConnection:
         """Hand the connection to `next_protocol`, which sends the response. Raises as the connection does."""
-        connection = self._connection.upgrade(next_protocol)
+        connection = self.connection.upgrade(next_protocol)
         self.started = True
         return connection
 
     @property
     def is_blocked(self) -> bool:
         """Return whether a response cannot be written now: the client is gone, or does not read."""
-        return self.disconnected or self._connection.client_transport.write_paused
+        return self.disconnected or self.connection.client_transport.write_paused
 
     def respond(self, status: int, headers: HeaderFields, body: bytes) -> int:
         """Send a whole response at once. `is_blocked` must be False.
@@ -251,7 +255,7 @@ class RequestCycle:
             self.abandon()
             return 0
         self.started = True
-        self._connection.client_transport.write(data)
+        self.connection.client_transport.write(data)
         self._complete()
         return status
 
@@ -266,14 +270,14 @@ class RequestCycle:
             lines += b"".join([b"%b: %b\r\n" % field for field in more_headers])
         data = complete_response(
             head.status,
-            self._connection.default_response_lines(self.request.scheme),
+            self.connection.default_response_lines(self.request.scheme),
             lines,
             self.request.request_id,
             cors_lines=self.cors_lines,
             connection_lines=self._connection_line(),
             body=body,
         )
-        self._connection.client_transport.write(data)
+        self.connection.client_transport.write(data)
         self._complete()
         return head.status
 
@@ -295,7 +299,7 @@ class RequestCycle:
         framing_line = self._framing_line(status)
         return complete_response(
             status,
-            self._connection.default_response_lines(self.request.scheme),
+            self.connection.default_response_lines(self.request.scheme),
             fields,
             self.request.request_id,
             cors_lines=self.cors_lines,
@@ -342,4 +346,4 @@ class RequestCycle:
             self._wake()
         if self.on_end is not None:
             self._release()
-        self._connection.response_ended(self)
+        self.connection.response_ended(self)

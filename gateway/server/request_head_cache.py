@@ -134,6 +134,10 @@ class RequestHeadCache:
         self._seen_whole_sections = Doorkeeper(MAX_WHOLE_SECTIONS)
         self._targets: BoundedCache[bytes, RequestTarget] = BoundedCache(MAX_TARGETS)
         self._seen_lines = Doorkeeper(MAX_TARGETS)
+        self.sections_found = 0
+        """How often a section was recognized."""
+        self.whole_sections_found = 0
+        """How often it was recognized by all of its bytes."""
 
     def __len__(self) -> int:
         return len(self._sections) + len(self._whole_sections)
@@ -162,12 +166,16 @@ class RequestHeadCache:
         `section` begins with the line end of the request line and ends with the empty line.
         """
         fields = self._whole_sections.get(section)
-        if fields is None and len(section) <= self._max_section_bytes:
+        if fields is not None:
+            self.whole_sections_found += 1
+        elif len(section) <= self._max_section_bytes:
             fields = self._find_by_key(section)
             # Cookies and refresh tokens are valid for weeks: they are not kept in memory to save 3 us.
             is_kept = fields is not None and not fields.cookies and fields.refresh_token is None
             if fields is not None and is_kept and self._seen_whole_sections.came_before(section):
                 self._whole_sections[section] = fields
+        if fields is not None:
+            self.sections_found += 1
         return fields
 
     def _find_by_key(self, section: bytes) -> KnownFields | None:

@@ -51,6 +51,9 @@ class BodyReceiver(Protocol):
 class RequestParser:
     """Parses the requests of one connection."""
 
+    __deletable__ = ("_body_receiver", "_head_receiver", "_parser")
+    """Tells mypyc which attributes are deleted."""
+
     __slots__ = (
         "_body_framing",
         "_body_receiver",

@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 
 from chassis.clock import Clock
 from chassis.json_body import MalformedJson, parse_json
+from chassis.secret_rotation.watched_secret import Secrets
 from contract.internal_api import SESSIONS_PATH
 from contract.peer_token import PEER_HEADER, PEER_REFUSED, sign_peer
 from contract.problems import Refused, jittered_retry_after
 from gateway.routing.routes import Address, Upstream
+from gateway.tokens.call_spans import CallSpans
 from gateway.upstream_connections.connection import UpstreamConnection
 from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
 from gateway.upstreams.balancer import Balancer
@@ -54,15 +56,24 @@ class PeerRejected(OSError):
 
 
 class AuthClient:
-    """Calls the auth service. A POST has a peer token, signed by `secret`. Every call ends within eleven seconds."""
+    """Calls the auth service. A POST has a peer token, signed by the first of the `secrets`. Every call ends within
+    eleven seconds.
+    """
 
     def __init__(
-        self, balancer: Balancer, secret: str, clock: Clock, *, queue_seconds: float = QUEUE_SECONDS
+        self,
+        balancer: Balancer,
+        secrets: Secrets,
+        clock: Clock,
+        *,
+        spans: CallSpans | None = None,
+        queue_seconds: float = QUEUE_SECONDS,
     ) -> None:
         self._balancer = balancer
         self._queue_seconds = queue_seconds
+        self._spans = spans
         self._call_slots = asyncio.Semaphore(MAX_CONCURRENT_CALLS)
-        self._secret = secret
+        self._secrets = secrets
         self._clock = clock
         self._rejections = IdentityRejections("peer_rejected", balancer.now)
 
@@ -78,12 +89,22 @@ class AuthClient:
 
         Raises OSError if there is no response, PeerRejected if the auth service rejects the gateway's peer token.
         """
-        peer_field = f"{PEER_HEADER}: {sign_peer(self._secret, now=self._clock())}\r\n"
-        response = await self._call("POST", path, document, f"Content-Type: application/json\r\n{peer_field}")
-        if response.status == 403 and (reason := _peer_rejection(response.body)):
+        used = self._secrets.current()
+        response = await self._post(path, document)
+        reason = _peer_rejection(response)
+        if reason and self._secrets.has_changed_since(
+            used
+        ):  # the auth service has read a new secret before this process
+            response = await self._post(path, document)
+            reason = _peer_rejection(response)
+        if reason:
             self._rejections.record("auth", reason)
             raise PeerRejected(f"the auth service does not accept this gateway: {reason}")
         return response
+
+    async def _post(self, path: str, document: bytes) -> AuthResponse:
+        peer_field = f"{PEER_HEADER}: {sign_peer(self._secrets.current()[0], now=self._clock())}\r\n"
+        return await self._call("POST", path, document, f"Content-Type: application/json\r\n{peer_field}")
 
     async def _call(self, method: str, path: str, body: bytes, fields: str) -> AuthResponse:
         """Send one request as soon as fewer than MAX_CONCURRENT_CALLS are in progress. Raises OSError."""
@@ -93,9 +114,20 @@ class AuthClient:
         except TimeoutError as error:
             raise OSError("too many calls to the auth service") from error
         try:
-            return await self._send(method, path, body, fields)
+            if self._spans is None:
+                return await self._send(method, path, body, fields)
+            return await self._send_in_span(self._spans, method, path, body, fields)
         finally:
             self._call_slots.release()
+
+    async def _send_in_span(self, spans: CallSpans, method: str, path: str, body: bytes, fields: str) -> AuthResponse:
+        call, started, status = spans.begin(), spans.clock(), 0
+        try:
+            response = await self._send(method, path, body, f"{fields}traceparent: {call.to_header()}\r\n")
+            status = response.status
+            return response
+        finally:
+            spans.end(call, method, path, started, status)
 
     async def _send(self, method: str, path: str, body: bytes, fields: str) -> AuthResponse:
         """Send one request to the auth service and return its response. `fields` are header lines."""
@@ -127,10 +159,12 @@ class AuthClient:
             pool.release(connection)
 
 
-def _peer_rejection(body: bytes) -> str:
-    """Return why the auth service rejected the peer token; empty if its 403 has another reason."""
+def _peer_rejection(response: AuthResponse) -> str:
+    """Return why the auth service rejected the peer token; empty if it did not."""
+    if response.status != 403:
+        return ""
     try:
-        members = parse_json(body)
+        members = parse_json(response.body)
     except MalformedJson:
         return ""
     if not isinstance(members, dict) or members.get("code") != PEER_REFUSED:

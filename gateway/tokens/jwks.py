@@ -7,6 +7,9 @@ import jwt
 
 from chassis.json_body import MalformedJson, parse_json
 
+JWKS_PATH = "/.well-known/jwks.json"
+"""The path of the JWKS at the auth service."""
+
 ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 """The signature algorithms of access tokens that the gateway accepts."""
 

@@ -6,6 +6,7 @@ token expires. With REVOCATION_FAIL=closed requests get 503 if revocation_feed.p
 MAX_FEED_AGE_SECONDS ago. They do not get 401, because the client would drop a valid token.
 """
 
+from collections.abc import Callable
 from heapq import heappop, heappush
 
 from contract.claims import LEEWAY, AccessClaims
@@ -23,10 +24,14 @@ _UNKNOWN = (-1, -1)
 
 
 class Revocations:
-    """The revocations that can still apply to an unexpired access token."""
+    """The revocations that can still apply to an unexpired access token.
 
-    def __init__(self, *, fail_closed: bool) -> None:
+    `on_added` is called after a revocation was added that is new or lasts longer than before.
+    """
+
+    def __init__(self, *, fail_closed: bool, on_added: Callable[[], None] | None = None) -> None:
         self.fail_closed = fail_closed
+        self._on_added = on_added
         self._max_feed_age = MAX_FEED_AGE_SECONDS if fail_closed else float("inf")
         self._current_at = float("-inf") if fail_closed else float("inf")
         self._by_kind: dict[Kind, dict[str, tuple[int, int]]] = {SESSION: {}, SUBJECT: {}}
@@ -46,6 +51,12 @@ class Revocations:
         if (at, until) != before:
             entries[revocation.value] = (at, until)
             heappush(self._by_expiry, (until, revocation.kind, revocation.value))
+            if self._on_added is not None:
+                self._on_added()
+
+    def values(self) -> frozenset[str]:
+        """Return every `sid` and `sub` that has a revocation."""
+        return frozenset(self._sessions) | frozenset(self._subjects)
 
     def mark_current(self, now: float) -> None:
         """Record that every revocation published before `now` was added."""

@@ -26,18 +26,18 @@ START_SECONDS = 10
 Until the first JWKS, a failed fetch is then repeated soon, and logged as info and only if its error is a new one.
 """
 
-_RETRY_SECONDS, _RETRY_SECONDS_AT_START = 1, 0.05
+_MIN_RETRY_SECONDS, _MAX_RETRY_SECONDS = 0.05, 1.0
 _log = structlog.get_logger("verification_keys")
 
 
 class VerificationKeys:
     """The keys of the current JWKS by `kid`. The JWKS is fetched again every `max_age` seconds."""
 
-    def __init__(self, fetch: Fetch, clock: Clock, max_age: float) -> None:
+    def __init__(self, fetch: Fetch, monotonic: Clock, max_age: float) -> None:
         self._fetch = fetch
-        self._clock = clock
+        self._monotonic = monotonic
         self._max_age = max_age
-        self._created_at = clock()
+        self._created_at = monotonic()
         self._document = b""
         self._keys: Mapping[str, jwt.PyJWK] = {}
         self._refreshes = SingleFlight[str, bool]()
@@ -50,6 +50,11 @@ class VerificationKeys:
     def loaded(self) -> bool:
         """Return whether a JWKS was fetched at least once."""
         return bool(self._keys)
+
+    @property
+    def current(self) -> Mapping[str, jwt.PyJWK]:
+        """The keys of the current JWKS by `kid`; empty if none was fetched yet."""
+        return self._keys
 
     def check(self) -> None:
         """Raise LookupError if no JWKS was fetched yet (readiness check)."""
@@ -70,7 +75,7 @@ class VerificationKeys:
         if known is not None or not self.loaded:
             return known
         if "jwks" not in self._refreshes:
-            now = self._clock()
+            now = self._monotonic()
             if now - self._unknown_kid_fetched_at < UNKNOWN_KID_PAUSE_SECONDS:
                 return None
             self._unknown_kid_fetched_at = now
@@ -87,11 +92,11 @@ class VerificationKeys:
             if await self.refresh():
                 await asyncio.sleep(self._max_age)
             else:
-                await asyncio.sleep(_RETRY_SECONDS_AT_START if self._is_starting else _RETRY_SECONDS)
+                await asyncio.sleep(retry_seconds(self._monotonic() - self._created_at))
 
-    @property
-    def _is_starting(self) -> bool:
-        return not self.loaded and self._clock() - self._created_at < START_SECONDS
+    def is_starting(self) -> bool:
+        """Return whether there is no JWKS yet because the auth service may still be starting."""
+        return not self.loaded and self._monotonic() - self._created_at < START_SECONDS
 
     async def _refresh(self) -> bool:
         try:
@@ -106,8 +111,16 @@ class VerificationKeys:
         return True
 
     def _log_failure(self, error: str) -> None:
-        if not self._is_starting:
+        if not self.is_starting():
             _log.warning("jwks_fetch_failed", error=error)
         elif error != self._logged_error:
             _log.info("jwks_fetch_failed", error=error)
             self._logged_error = error
+
+
+def retry_seconds(seconds_since_start: float) -> float:
+    """Return the seconds until a failed fetch is repeated: a tenth of the time since the start, within limits.
+
+    So a gateway is ready at most a tenth later than it could be, and fetches ever less often.
+    """
+    return min(_MAX_RETRY_SECONDS, max(_MIN_RETRY_SECONDS, seconds_since_start / 10))

@@ -27,7 +27,7 @@ _REQUEST_TIMEOUT = (b"HTTP/1.1 408 ", b"HTTP/1.0 408 ")
 """The status lines that some servers send before they close an idle connection."""
 
 
-class UpstreamConnection(PendingResponse, asyncio.Protocol):
+class UpstreamConnection(PendingResponse):
     """A connection and the state of its exchange.
 
     | phase             | request_written | _reading_head | complete |
@@ -252,7 +252,7 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
             self._fail_malformed("no HTTP", unexpected_body=self._reused)
             return
         try:
-            self._parser.feed_data(data)
+            self.feed(data)
         except httptools.HttpParserUpgrade as upgrade:
             if self.status != SWITCHING_PROTOCOLS:
                 self._fail("malformed", detail="101 to a request without an upgrade")

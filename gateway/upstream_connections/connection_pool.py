@@ -9,6 +9,7 @@ import random
 import socket
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from contract.problems import Refused, jittered_retry_after
 from gateway.routing.routes import Address
@@ -73,6 +74,16 @@ class ConnectionPool:
         """Return the number of exchanges in progress."""
         return len(self._in_use) + self._connecting
 
+    @property
+    def idle(self) -> int:
+        """Return the number of idle connections."""
+        return len(self._idle) + len(self._quarantined)
+
+    @property
+    def response_head_misses(self) -> int:
+        """Return how many heads of responses were in no known form, since the start."""
+        return sum(cache.misses for cache in self._response_head_caches)
+
     # --- acquiring and releasing connections -------------------------------------------------------------------
 
     def take_idle(self, now: float, max_idle: float) -> UpstreamConnection | None:
@@ -104,7 +115,7 @@ class ConnectionPool:
         finally:
             self._connecting -= 1
         if self._is_retired:
-            connection.retires_at = 0
+            connection.retires_at = 0.0
         self._in_use.add(connection)
         return connection
 
@@ -152,12 +163,13 @@ class ConnectionPool:
                 finally:
                     self._connect_deadlines.pop(connect_timeout, None)
         except OSError as error:  # TimeoutError and SSLError are subclasses
-            raise Unreachable(tls_reason(error) or type(error).__name__) from error
+            raise Unreachable(tls_reason(error) or type(error).__name__, error.errno) from error
         return connection
 
     async def _connect(
-        self, loop: asyncio.AbstractEventLoop, protocol: Callable[[], UpstreamConnection]
+        self, loop: asyncio.AbstractEventLoop, protocol: Callable[[], Any]
     ) -> tuple[asyncio.BaseTransport, UpstreamConnection]:
+        # Any, because an UpstreamConnection has the methods of asyncio.Protocol but not its base class.
         address = self.address
         if address.path:
             return await loop.create_unix_connection(protocol, address.path)
@@ -243,7 +255,7 @@ class ConnectionPool:
         self._is_retired = True
         self.on_response = None
         for connection in self._in_use:
-            connection.retires_at = 0
+            connection.retires_at = 0.0
         self._close_idle()
 
     def close(self) -> None:

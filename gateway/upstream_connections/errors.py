@@ -13,7 +13,11 @@ upstream sent nothing, or did not read the upload, for the read timeout. "overdu
 
 
 class Unreachable(Exception):
-    """No connection to the address could be established."""
+    """No connection to the address could be established. `errno` is the system's error number, if there is one."""
+
+    def __init__(self, reason: str, errno: int | None = None) -> None:
+        super().__init__(reason)
+        self.errno = errno
 
 
 class UpstreamFailed(Exception):

@@ -115,6 +115,8 @@ class ResponseHeadCache:
     """Reads the heads of one upstream address. Without `keep_cookies`, Set-Cookie fields are dropped."""
 
     def __init__(self, *, keep_cookies: bool = False) -> None:
+        self.misses = 0
+        """Heads that were in no known form, since the start."""
         self._keep_cookies = keep_cookies
         self._lines = _LineCache(keep_cookies=keep_cookies)
         self._read_line = self._lines.__getitem__
@@ -143,6 +145,7 @@ class ResponseHeadCache:
         return self._read_lines(data)
 
     def _read_lines(self, data: bytes) -> ResponseHead | None:
+        self.misses += 1
         end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES) + 4
         if end < 4:
             return None

@@ -42,6 +42,9 @@ class ResponseParser:
     saves a look-up. `status`, `headers` and `complete` are valid from the end of the head until the next request.
     """
 
+    __deletable__ = ("_parser",)
+    """Tells mypyc which attributes are deleted."""
+
     __slots__ = (
         "_body_bytes",
         "_buffered_bytes",
@@ -102,6 +105,10 @@ class ResponseParser:
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The fields for the client, names in lower case."""
         return self._headers if self.cached_head is None else self.cached_head.fields()
+
+    def feed(self, data: bytes) -> None:
+        """Parse the next bytes. Raises httptools.HttpParserError and HttpParserUpgrade."""
+        self._parser.feed_data(data)
 
     # --- httptools callbacks -----------------------------------------------------------------------------------
 

@@ -301,8 +301,7 @@ _LOCAL_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBU
 
 
 def _is_local_fault(error: Unreachable) -> bool:
-    cause = error.__cause__
-    return isinstance(cause, OSError) and cause.errno in _LOCAL_ERRNOS
+    return error.errno in _LOCAL_ERRNOS
 
 
 def _outstanding(pool: ConnectionPool) -> int:

@@ -5,7 +5,7 @@ contains their number since the last one.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -55,10 +55,19 @@ class UpstreamEvents:
     """The log events and metrics of one upstream in one worker."""
 
     def __init__(
-        self, upstream: Upstream, metrics: UpstreamMetrics, monotonic: Clock, failure_level: int = logging.WARNING
+        self,
+        upstream: Upstream,
+        metrics: UpstreamMetrics,
+        monotonic: Clock,
+        failure_level: int = logging.WARNING,
+        is_starting: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Log failures at `failure_level`, which is lower than WARNING if the caller logs them as well."""
+        """Log failures at `failure_level`, which is lower than WARNING if the caller logs them as well.
+
+        While `is_starting` returns True, failures are neither counted nor logged: the upstream may still be starting.
+        """
         self._failure_level = failure_level
+        self._is_starting = is_starting
         self._upstream = upstream.name
         self._metrics = metrics
         self._failure_throttle = LogThrottle(monotonic, FAILURE_LOG_INTERVAL)
@@ -68,6 +77,8 @@ class UpstreamEvents:
 
     def request_failed(self, address: str, reason: str, detail: str = "") -> None:
         """Report a failed request. `reason` is a metric label; `detail` is logged only."""
+        if self._is_starting():
+            return
         self._metrics.count_failure(self._upstream, address, reason)
         failures = self._failure_throttle.count(address)
         if not failures:

@@ -32,6 +32,27 @@ class UpstreamMetrics:
             registry=registry,
         )
 
+        self._connections = Gauge(
+            "sallyport_gateway_upstream_connections",
+            "Connections to an upstream, of all workers, by state: in_use or idle.",
+            ["upstream", "state"],
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self._connections_limit = Gauge(
+            "sallyport_gateway_upstream_connections_limit",
+            "Connections that the workers may use together; further requests are answered 503.",
+            ["upstream"],
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+
+    def set_connections(self, upstream: str, *, in_use: int, idle: int, limit: int) -> None:
+        """Set the numbers of connections to an upstream."""
+        self._connections.labels(upstream, "in_use").set(in_use)
+        self._connections.labels(upstream, "idle").set(idle)
+        self._connections_limit.labels(upstream).set(limit)
+
     def count_failure(self, upstream: str, address: str, reason: str) -> None:
         """Count one failed exchange."""
         self._failures.labels(upstream, address, reason).inc()

@@ -47,6 +47,7 @@ class UpstreamRegistry:
             upstream.name: Balancer(upstream, UpstreamEvents(upstream, metrics, monotonic), monotonic)
             for upstream in upstreams
         }
+        self._metrics = metrics
         self._record_lag = record_lag
         self.identity_rejections = IdentityRejections("identity_rejected", monotonic)
         """Records the services that reject an identity assertion."""
@@ -93,6 +94,20 @@ class UpstreamRegistry:
             self._record_lag(now - previous - SWEEP_INTERVAL)
             for sweepable in self._sweepables:
                 sweepable.sweep(previous)
+
+    def export_connections(self) -> None:
+        """Set the metrics of the numbers of connections."""
+        for name, balancer in self._balancers.items():
+            self._metrics.set_connections(
+                name,
+                in_use=sum(pool.outstanding for pool in balancer.pools),
+                idle=sum(pool.idle for pool in balancer.pools),
+                limit=balancer.upstream.max_connections * len(balancer.pools),
+            )
+
+    def response_head_misses(self) -> int:
+        """Return how many heads of responses were in no known form, since the start."""
+        return sum(pool.response_head_misses for balancer in self._balancers.values() for pool in balancer.pools)
 
     def close(self) -> None:
         """Close every connection."""

@@ -100,9 +100,9 @@ class NoteQuery(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    page: Annotated[int, BeforeValidator(_PositiveInteger(MAX_PAGE)), Field(ge=1, le=MAX_PAGE, examples=[2])] = 1
+    page: Annotated[int, Field(ge=1, le=MAX_PAGE, examples=[2]), BeforeValidator(_PositiveInteger(MAX_PAGE))] = 1
     page_size: Annotated[
-        int, BeforeValidator(_PositiveInteger(MAX_PAGE_SIZE)), Field(ge=1, le=MAX_PAGE_SIZE, examples=[50])
+        int, Field(ge=1, le=MAX_PAGE_SIZE, examples=[50]), BeforeValidator(_PositiveInteger(MAX_PAGE_SIZE))
     ] = 20
     q: Annotated[str, StringConstraints(max_length=200), Field(examples=["bread"])] = ""
     """The text to search for in title and body; "" selects every note."""

@@ -11,7 +11,9 @@ from uuid import UUID
 from flask import Blueprint, Response, current_app, request, url_for
 
 from chassis.clock import Clock
+from chassis.openapi.problem_details import problem
 from contract.problems import Refused
+from resource_service.api_description import described
 from resource_service.database import db
 from resource_service.json_bodies import json_response, read_body, to_json
 from resource_service.notes.api_models import (
@@ -43,6 +45,7 @@ note_endpoints = Blueprint("notes", __name__, url_prefix="/api/notes")
 
 
 @note_endpoints.get("/")
+@described(query=NoteQuery, returns={200: NotePageResponse}, errors=[problem("insufficient_scope")])
 @identity_required
 def list_notes() -> Response:
     """Return a page of notes, the newest first."""
@@ -61,6 +64,11 @@ def list_notes() -> Response:
 
 
 @note_endpoints.post("/")
+@described(
+    body=NewNote,
+    returns={201: NoteResponse},
+    headers={"Location": "/api/notes/0e3b1f8a-5a0c-4c57-9a5b-0d6a2f4c9e11/"},
+)
 @identity_required
 def create_note() -> Response:
     """Create a note. The Location header of the response is its path."""
@@ -72,6 +80,7 @@ def create_note() -> Response:
 
 
 @note_endpoints.get("/<uuid:note_id>/")
+@described(returns={200: NoteResponse}, errors=[problem("not_found")])
 @identity_required
 def show_note(note_id: UUID) -> Response:
     """Return the note. 404 if it does not exist or the caller may not read it."""
@@ -81,6 +90,7 @@ def show_note(note_id: UUID) -> Response:
 
 
 @note_endpoints.patch("/<uuid:note_id>/")
+@described(body=NoteChanges, returns={200: NoteResponse}, errors=[problem("not_found")])
 @identity_required
 def edit_note(note_id: UUID) -> Response:
     """Change the note. 404 if the caller does not own it."""
@@ -89,6 +99,7 @@ def edit_note(note_id: UUID) -> Response:
 
 
 @note_endpoints.delete("/<uuid:note_id>/")
+@described(returns={204: None}, errors=[problem("not_found")])
 @identity_required
 def delete_note(note_id: UUID) -> tuple[str, int]:
     """Delete the note. 404 if the caller does not own it."""
@@ -98,6 +109,15 @@ def delete_note(note_id: UUID) -> tuple[str, int]:
 
 
 @note_endpoints.get("/export")
+@described(
+    query=NoteQuery,
+    returns={200: None},
+    media_type="application/x-ndjson",
+    text='{"id":"0e3b1f8a-5a0c-4c57-9a5b-0d6a2f4c9e11","owner":"5c7e9b1d-3f5a-4c9e-8b0d-1f3a9f2c4e6a",'
+    '"title":"Bread","body":"","created_at":"2026-11-23T19:08:00.000000Z",'
+    '"updated_at":"2026-11-23T19:08:00.000000Z"}\n',
+    errors=[problem("insufficient_scope")],
+)
 @identity_required
 def export_notes() -> Response:
     """Return every selected note as NDJSON: one JSON object per line."""

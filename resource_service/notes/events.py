@@ -20,9 +20,11 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from chassis.openapi.problem_details import problem
 from contract.problems import Refused, jittered_retry_after
+from resource_service.api_description import described
 from resource_service.database import db
 from resource_service.json_bodies import to_json
 from resource_service.notes.api_models import DeletedNote, NoteResponse
@@ -35,6 +37,15 @@ HEARTBEAT_POLLS = 15
 """Polls after which the stream sends a comment, so that no proxy closes an idle connection."""
 RECONNECT_MS = 2_000
 """Milliseconds after which a client reconnects: the `retry` field of server-sent events."""
+
+
+class EventsQuery(BaseModel):
+    """The query parameters of the stream."""
+
+    last_event_id: str = Field(
+        default="", description="As Last-Event-ID, for clients that cannot send headers.", examples=["17"]
+    )
+
 
 Wait = Callable[[float], bool]
 """Wait for the given seconds. Return False if the stream must end."""
@@ -65,6 +76,14 @@ class NoteStreams:
 
 
 @note_events.get("/events")
+@described(
+    query=EventsQuery,
+    header_parameters={"Last-Event-ID": "The id of the last received event: the stream begins after it."},
+    returns={200: None},
+    media_type="text/event-stream",
+    text='retry: 2000\nid: 17\n\nevent: deleted\nid: 18\ndata: {"id":"0e3b1f8a-5a0c-4c57-9a5b-0d6a2f4c9e11"}\n\n',
+    errors=[problem("streams_exhausted", retry_after=7)],
+)
 @identity_required
 def stream_events() -> Response:
     """Stream the changes of the caller's notes. 503 if the process has its maximum number of streams."""

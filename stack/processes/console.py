@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -14,13 +14,33 @@ CHUNK_BYTES = 65536
 """Maximum number of bytes that one read of a process's output returns."""
 STACK = "stack"
 """The name in front of messages of the stack."""
+REMINDER_LINES = 40
+"""After so many lines of output, a terminal shows the reminder again."""
+_STYLES = {STACK: "\x1b[1m", "gateway": "\x1b[36m", "auth": "\x1b[35m", "resource": "\x1b[34m"}
+_RESET = "\x1b[0m"
+
+
+def has_colors(environ: Mapping[str, str], output: BinaryIO) -> bool:
+    """Return whether to write colors to `output`: if it is a terminal, and NO_COLOR is not set (no-color.org)."""
+    return output.isatty() and not environ.get("NO_COLOR")
 
 
 class Console:
     """Writes whole lines to the terminal. If the reader closes the pipe, output stops and the system runs on."""
 
-    def __init__(self, output: BinaryIO | None = None) -> None:
-        self._output: BinaryIO | None = output or sys.stdout.buffer
+    def __init__(self, output: BinaryIO | None = None, environ: Mapping[str, str] = os.environ) -> None:
+        written = output or sys.stdout.buffer
+        self._output: BinaryIO | None = written
+        self._colors = has_colors(environ, written)
+        self._reminds = written.isatty()
+        self._reminder = ""
+        self._lines_since_reminder = 0
+
+    def remind(self, text: str) -> None:
+        """Write the message `text` now, and on a terminal again whenever it has scrolled away."""
+        self._reminder = text
+        self._lines_since_reminder = 0
+        self.write_message(text)
 
     def write_message(self, text: str) -> None:
         """Write a message of the stack."""
@@ -35,7 +55,11 @@ class Console:
 
     def write_line(self, name: str, text: bytes) -> None:
         """Write one line of output, prefixed with `name`."""
-        self.write(f"{name:{NAME_WIDTH}} | ".encode() + text + b"\n")
+        style, reset = (_STYLES.get(name, ""), _RESET) if self._colors else ("", "")
+        self.write(f"{style}{name:{NAME_WIDTH}}{reset} | ".encode() + text + b"\n")
+        self._lines_since_reminder += 1
+        if self._reminds and self._reminder and self._lines_since_reminder > REMINDER_LINES:
+            self.remind(self._reminder)
 
     def write(self, text: bytes) -> None:
         """Write `text` unchanged."""

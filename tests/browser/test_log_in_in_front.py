@@ -23,7 +23,7 @@ from tests.ports import free_port
 from tests.system.support.running_stack import Account, run_stack
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-WAIT = 30.0
+WAIT = 90.0
 """Seconds until the browser has opened the last page."""
 
 ROUTES = """
@@ -155,8 +155,8 @@ def browsing(url: str, profile: Path) -> Iterator[None]:
         browser.wait(WAIT)
 
 
-@pytest.mark.timeout(120)
-def test_a_browser_logs_in_comes_back_and_is_redirected_after_the_log_out(tmp_path: Path) -> None:
+@pytest.mark.timeout(300)
+def test_a_browser_logs_in_comes_back_and_is_redirected_after_the_log_out(databases: Path, tmp_path: Path) -> None:
     """A mail's link opens the page of a user who is logged in, although the cookie is SameSite=Strict."""
     driver = DrivingApp()
     app = driver.create()
@@ -164,7 +164,7 @@ def test_a_browser_logs_in_comes_back_and_is_redirected_after_the_log_out(tmp_pa
         routes = tmp_path / "routes.toml"
         routes.write_text((ROOT / "gateway" / "routes.toml").read_text() + ROUTES.format(port=port))
         settings = {"GATEWAY_ROUTES": str(routes), "SESSION_COOKIE_SECURE": "off", "LOGIN_URL": "/sign-in/"}
-        with run_stack(**settings) as stack:
+        with run_stack(databases, **settings) as stack:
             driver.account = stack.register()
             driver.url = stack.url.replace("127.0.0.1", "localhost")  # another site than 127.0.0.1
             with browsing(f"{driver.url}/steps/deep-link?q=a%2Fb&r=1+2#panel", tmp_path / "profile"):

@@ -15,7 +15,7 @@ from stack.plan import ROOT
 from tests.ports import free_port
 from tests.system.support.running_stack import Client, end, run_stack
 
-ACCESS_LIFETIME = 2
+ACCESS_LIFETIME = 3
 """Seconds."""
 FORBIDDEN_PATH = "/auth/admin/users/"
 """A path that an ordinary user may not request."""

@@ -41,7 +41,8 @@ def read_strictly(assertion: str, key: Any) -> Identity:
     if claims.get("ver") != VERSION or claims["iat"] + MAX_AGE <= NOW:
         raise InvalidToken("Another version, or too old")
     sub, sid, email = (text_claim(claims, name) for name in ("sub", "sid", "email"))
-    return Identity(sub, sid, email, tuple(text_claim(claims, "roles", may_be_empty=True).split()))
+    roles = tuple(text_claim(claims, "roles", may_be_empty=True).split())
+    return Identity(sub, sid, email, roles, claims.get("claims", {}))
 
 
 def outcome(read_it: Callable[[], Identity]) -> Identity | None:

@@ -21,6 +21,7 @@ from sallyport_service.keys import verification_key
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import SigningKey
 from tests.gateway.tokens.verifier_harness import Publisher, VerifierHarness
+from tests.watched import watched, watched_ring
 
 NOW = 1_800_000_000
 SECRET = "pR7vXq2LmZ9tBw4KcYd8NsHf3GjTe6UaQx1WoIy5"
@@ -80,7 +81,8 @@ def signers(ring: KeyRing) -> dict[str, Sign]:
 @pytest.fixture(scope="module")
 def verifiers(ring: KeyRing) -> dict[str, list[Verify]]:
     """Return the verifiers of each kind; access tokens have two."""
-    reader = TokenReader(ring, SECRET.encode(), issuer="sallyport", audience="sallyport-api", clock=lambda: NOW)
+    names = {"issuer": "sallyport", "audience": "sallyport-api"}
+    reader = TokenReader(watched_ring(ring), watched(SECRET), **names, clock=lambda: NOW)
     return {
         "access": [_gateway_verifier(ring), reader.read_access],
         "refresh": [reader.read_refresh],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.docs.code_blocks import ROOT
 
-PACKAGES = ("gateway", "auth_service", "resource_service", "chassis", "stack")
+PACKAGES = ("gateway", "auth_service", "resource_service", "chassis", "stack", "doctor")
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 LOGGERS = {"_log", "log", "logger"}
 ANY_LEVEL = "any"

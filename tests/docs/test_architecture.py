@@ -6,7 +6,12 @@ from pathlib import Path
 from tests.docs.code_blocks import ROOT
 
 PACKAGES = ("gateway", "auth_service")
-PAGES = ("architecture.md", "architecture-auth-service.md", "architecture-auth-service-2.md")
+PAGES = (
+    "architecture.md",
+    "architecture-gateway-2.md",
+    "architecture-auth-service.md",
+    "architecture-auth-service-2.md",
+)
 WITHOUT_LINE = {"__init__.py"}
 
 

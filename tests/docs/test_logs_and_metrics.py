@@ -1,4 +1,4 @@
-"""docs/logs-and-metrics.md names every log event with its levels and fields, and every metric, and no other."""
+"""The pages of logs and of metrics name every log event with its levels and fields, every metric, and no other."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,6 +9,7 @@ from tests.docs.code_blocks import ROOT
 from tests.docs.log_events import ANY_LEVEL, LoggedEvent, Modules, logged_events, metrics, read_modules
 
 PAGE = (ROOT / "docs" / "logs-and-metrics.md").read_text(encoding="utf-8")
+METRICS_PAGE = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 AUDIT_FIELDS = re.findall(r"`(\w+)`", PAGE.split("\nThe audit fields are ", 1)[1].partition("\n")[0])
 
 
@@ -22,10 +23,10 @@ def events(modules: Modules) -> Mapping[str, LoggedEvent]:
     return logged_events(modules)
 
 
-def rows(heading: str) -> Iterator[list[str]]:
+def rows(heading: str, page: str = PAGE) -> Iterator[list[str]]:
     """Yield the cells of each row of the tables whose first column has this heading."""
     inside = False
-    for line in PAGE.splitlines():
+    for line in page.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
         if not cells:
             inside = False
@@ -73,6 +74,6 @@ def test_event_names_are_snake_case(events: Mapping[str, LoggedEvent]) -> None:
 def test_the_page_names_every_metric_with_its_type_and_labels(modules: Modules) -> None:
     page = {
         re.findall(r"`(\w+)`", name)[0]: (kind, set(re.findall(r"`(\w+)`", labels)))
-        for name, kind, labels, _ in rows("metric")
+        for name, kind, labels, _ in rows("metric", METRICS_PAGE)
     }
     assert page == metrics(modules)

@@ -41,7 +41,7 @@ def test_the_service_accepts_only_the_gateways_assertion(upstream: Upstream) -> 
     assert isinstance(app, Flask)
     assert upstream.signer is not None
     identity = Identity("ann-id", "ann-session", "ann@example.com")
-    assertion = sign(identity, signer=upstream.signer, audience=upstream.audience, now=time.time())
+    assertion = sign(identity, signer=upstream.signer.current(), audience=upstream.audience, now=time.time())
     forged = sign(identity, signer=assertion_signer(SECRET[::-1]), audience=upstream.audience, now=time.time())
 
     client = app.test_client()

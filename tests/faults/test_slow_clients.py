@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from gateway.server.http_protocol import ServerProtocol
+from gateway.server.connection_deadlines import ClientTimeouts
 from tests.faults.support.figures import AddFigure, percentile, percentiles_in_ms
 from tests.faults.support.running_system import RunningSystem
 from tests.faults.support.steady_traffic import KINDS, SAME_ORIGIN, SteadyTraffic
@@ -14,7 +14,7 @@ from tests.slow_clients import SLOW_HEADS, SlowConnection, run_slow_clients, slo
 CLIENTS = 400
 PAUSE = 1.0
 """Seconds between two writes of a slow client."""
-DEADLINE = ServerProtocol.timeouts.head + 3
+DEADLINE = ClientTimeouts().head + 3
 """Seconds. The gateway checks deadlines once per second, and this process needs time to notice the close."""
 
 

@@ -9,9 +9,10 @@ from structlog.testing import capture_logs
 
 from chassis.clock import Clock
 from chassis.settings import load
-from gateway.app import Gateway, create_app
+from gateway.app import create_app
 from gateway.settings import GatewaySettings
 from gateway.upstreams.resolver import Resolve, resolve_by_system
+from gateway.worker_application import Gateway
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import IDENTITY_SECRET, PEER_SECRET, SigningKey, access_claims, jwks
 from tests.gateway.raw_upstream import Conversation, RawUpstream, Script, ok

@@ -10,10 +10,11 @@ from typing import Any, cast
 
 from uvicorn.config import Config
 
-from gateway.app import Gateway
 from gateway.server.connection_deadlines import ClientTimeouts
 from gateway.server.http_protocol import ServerProtocol
+from gateway.server.proxied_connection import connection_class
 from gateway.worker.gunicorn_worker import GatewayServer, GatewayWorker
+from gateway.worker_application import Gateway
 from tests.gateway.raw_client import RawClient, single_request
 from tests.gateway.raw_upstream import WAIT
 
@@ -62,16 +63,14 @@ class RunningGateway:
         return [cast(ServerProtocol, connection) for connection in self.server.server_state.connections]
 
 
-class QuickProbingProtocol(ServerProtocol):
-    """A server protocol that soon checks whether a half-closed client is gone."""
-
-    timeouts = ClientTimeouts(probe_delay=0.01, half_closed=0.5)
+QUICK_PROBING = ClientTimeouts(probe_delay=0.01, half_closed=0.5)
+"""With these timeouts, the gateway soon checks whether a half-closed client is gone."""
 
 
 @contextmanager
 def running(
     app: Gateway,
-    protocol: type[ServerProtocol] = QuickProbingProtocol,
+    timeouts: ClientTimeouts = QUICK_PROBING,
     *,
     until: str = "/readyz",
     keep_alive: int = 75,
@@ -79,6 +78,8 @@ def running(
     """Run `app` for the duration of the block, which begins when `until` answers 200."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
+    app.client_timeouts = timeouts
+    protocol = connection_class(app.proxy_protocol)
     options: dict[str, Any] = {**GatewayWorker.CONFIG_KWARGS, "http": protocol, "timeout_keep_alive": keep_alive}
     server = GatewayServer(Config(app, log_config=None, **options), end_streams=app.end_streams)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="gateway", daemon=True)

@@ -19,6 +19,7 @@ from gateway.worker.background_tasks import BackgroundTasks
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import PEER_SECRET, read_claims
 from tests.gateway.raw_upstream import WAIT
+from tests.watched import watched
 
 CLOSED = RuntimeError(
     "unable to perform operation on <TCPTransport closed=True reading=False 0x1>; the handler is closed"
@@ -60,7 +61,7 @@ def test_while_redis_is_down_tickets_get_503_with_retry_after(
 ) -> None:
     async def main() -> None:
         with pytest.raises(Refused) as refused:
-            await use(Tickets(broken(redis_url), PEER_SECRET, MovableClock()))
+            await use(Tickets(broken(redis_url), watched(PEER_SECRET), MovableClock()))
         assert (refused.value.status, refused.value.code) == (503, "tickets_unavailable")
         assert refused.value.to_headers()["Retry-After"] in ("1", "2")
 

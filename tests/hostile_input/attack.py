@@ -19,7 +19,7 @@ from tests.hostile_input.stored_rows import StoredRows
 from tests.hostile_input.strings import STRINGS
 
 FULL = bool(os.environ.get("SALLYPORT_FAULTS"))
-SAMPLE, SMALL_SAMPLE = (800, 2) if FULL else (12, 1)
+SAMPLE, SMALL_SAMPLE = (800, 2) if FULL else (8, 1)
 """Number of hostile requests for each endpoint: mainly bodies if it accepts one, else queries and headers."""
 STRINGS_PER_ID = 60 if FULL else 4
 """Number of hostile strings in place of each id."""

@@ -118,9 +118,10 @@ class FaultyTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request`. Raises ConnectError, or what a lost answer causes."""
-        if not self._network.is_sent(request.url.path, request.headers):
-            raise httpx.ConnectError("unreachable", request=request)
-        return self.shared.handle_request(request)
+        with self._network.sending(request.url.path, request.headers) as is_sent:
+            if not is_sent:
+                raise httpx.ConnectError("unreachable", request=request)
+            return self.shared.handle_request(request)
 
     def close(self) -> None:
         """Leave the shared connections open."""
@@ -135,9 +136,10 @@ class FaultyAsyncTransport(httpx.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request`. Raises ConnectError, or what a lost answer causes."""
-        if not self._network.is_sent(request.url.path, request.headers):
-            raise httpx.ConnectError("unreachable", request=request)
-        return await super().handle_async_request(request)
+        with self._network.sending(request.url.path, request.headers) as is_sent:
+            if not is_sent:
+                raise httpx.ConnectError("unreachable", request=request)
+            return await super().handle_async_request(request)
 
 
 class HttpxProcess(Process):
@@ -193,9 +195,10 @@ class FaultyAdapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
         """Send `request`. Raises ConnectionError."""
-        if not self._network.is_sent(urlsplit(request.url or "").path, request.headers):
-            raise requests.ConnectionError("unreachable", request=request)
-        response = self.shared.send(request, *arguments, **options)
+        with self._network.sending(urlsplit(request.url or "").path, request.headers) as is_sent:
+            if not is_sent:
+                raise requests.ConnectionError("unreachable", request=request)
+            response = self.shared.send(request, *arguments, **options)
         response.connection = self  # where it is sent again
         return response
 

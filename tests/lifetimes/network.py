@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 
 REQUEST_ID = "X-Lifetimes-Request"
 """The header field by which the network recognizes a request and its later sendings."""
@@ -22,6 +23,8 @@ class Network:
         """How often each request left the client."""
         self.played: dict[str, str] = {}
         """The fault that each request had, if any."""
+        self.longest_refresh_seconds = 0.0
+        """How long the slowest refresh waited for its response."""
 
     def plan(self, request_id: str, fault: str | None, sending: int) -> None:
         """Give the `sending`-th sending of a request a fault."""
@@ -46,6 +49,16 @@ class Network:
             return fault is None
         headers[GATEWAY_FAULT] = str(fault)
         return True
+
+    @contextmanager
+    def sending(self, path: str, headers: MutableMapping[str, str]) -> Iterator[bool]:
+        """Give what `is_sent` returns, and measure the time of a refresh."""
+        is_sent, started = self.is_sent(path, headers), time.monotonic()
+        try:
+            yield is_sent
+        finally:
+            if path == REFRESH:
+                self.longest_refresh_seconds = max(self.longest_refresh_seconds, time.monotonic() - started)
 
     def _fault(self, path: str, request_id: str) -> str | None:
         with self._lock:

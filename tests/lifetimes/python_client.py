@@ -11,7 +11,8 @@ from tests.lifetimes.life import Report, play
 from tests.lifetimes.scenario import SETTINGS, Life, Selection, lives
 from tests.system.support.running_stack import run_stack
 
-PROCESSES = 2
+PROCESSES = 4
+"""More than cores: a life mostly waits for its tokens to expire."""
 BATCH = 25
 """Lives that a process plays at once."""
 PROGRESS_SECONDS = 10
@@ -19,7 +20,7 @@ SHOWN_FAILURES = 5
 
 
 def play_selected(selected: Selection) -> bool:
-    """Play the lives, in two processes. Print the history of lives with problems; return whether there are none."""
+    """Play the lives, in several processes. Print the history of lives with problems; return if there are none."""
     with run_stack(**SETTINGS) as stack:
         return _play_all(selected, stack.url) == 0
 
@@ -39,7 +40,7 @@ def _play_all(selected: Selection, url: str) -> int:
             seconds = shown - started
             _print(f"{played} of {selected.count} lives, {requests} requests, {failed} failed, {seconds:.0f} s")
     if unjudged:
-        _print(f"{unjudged} requests were not judged: this machine was so busy that their tokens expired")
+        _print(f"{unjudged} outcomes were not judged: this machine was so busy that tokens expired meanwhile")
     return failed
 
 

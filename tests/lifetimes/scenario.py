@@ -41,6 +41,9 @@ Step = dict[str, Any]
 ACCESS_LIFETIME = 4
 """ACCESS_TOKEN_LIFETIME of the stack, in seconds."""
 
+REFRESH_GRACE = 5
+"""REFRESH_GRACE of the stack, in seconds."""
+
 STACK_SETTINGS = {
     # Passwords are no part of this: with the default cost, hashing would take most of the time.
     "ARGON2_TIME_COST": "1",
@@ -56,7 +59,7 @@ SETTINGS = {
     "ACCESS_TOKEN_LIFETIME": str(ACCESS_LIFETIME),
     "ACCESS_TOKEN_LEEWAY": "0",
     "ACCESS_LIFETIME_JITTER": "0",
-    "REFRESH_GRACE": "5",
+    "REFRESH_GRACE": str(REFRESH_GRACE),
 }
 """The settings of the stack that the lives below are played against."""
 

@@ -19,6 +19,8 @@ from contract.keys import assertion_signer
 from sallyport_service import Identity
 from tests.resource_service.callers import AUDIENCE, SECRET
 
+pytestmark = pytest.mark.system
+
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "python:resource_service.gunicorn_conf"]
 START_SECONDS = 15
 
@@ -40,6 +42,7 @@ def serving(database: Path) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
             "DATABASE_URL": f"sqlite:///{shutil.copy(database, folder)}",
             "IDENTITY_SECRET": SECRET,
             "RESOURCE_BIND": f"unix:{path}",
+            "RESOURCE_INTERNAL_BIND": f"unix:{internal_socket(path)}",
             "RESOURCE_STREAMS": "1",
         }
         process = subprocess.Popen(GUNICORN, env=environ, stdout=subprocess.DEVNULL)
@@ -49,6 +52,10 @@ def serving(database: Path) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
         finally:
             process.terminate()
             process.wait(timeout=15)
+
+
+def internal_socket(server: Path) -> Path:
+    return server.with_name("internal.sock")
 
 
 def send_raw(server: Path, request: bytes) -> bytes:
@@ -83,6 +90,37 @@ def test_the_service_is_ready_and_accepts_the_gateways_assertion(server: Path) -
     response = send(server, f"X-Identity: {assertion()}")
     assert status(response) == 200
     assert b'"sub":"ada-id"' in response
+
+
+def metrics(server: Path) -> dict[str, float]:
+    """Return the values of the metrics by name and labels."""
+    _, _, body = send(internal_socket(server), line="GET /metrics HTTP/1.1").partition(b"\r\n\r\n")
+    lines = [line for line in body.decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def test_metrics_are_served_on_the_internal_address(server: Path) -> None:
+    series = 'sallyport_resource_requests_total{method="GET",route="/api/whoami",status="200"}'
+    before = metrics(server).get(series, 0)
+    for _ in range(6):
+        send(server, f"X-Identity: {assertion()}")
+    after = metrics(server)
+    assert after[series] == before + 6
+    assert after['sallyport_resource_request_duration_seconds_count{route="/api/whoami"}'] >= 6
+    assert after["sallyport_resource_database_connections_limit"] == 8 + 1
+
+
+def test_no_path_becomes_a_label(server: Path) -> None:
+    send(server, line="BREW /api/notes/8f2c/secret HTTP/1.1")
+    names = [name for name in metrics(server) if name.startswith("sallyport_resource_requests_total")]
+    assert 'sallyport_resource_requests_total{method="other",route="none",status="404"}' in names
+    assert not any("8f2c" in name or "BREW" in name for name in names)
+
+
+def test_each_address_serves_only_what_is_meant_for_it(server: Path) -> None:
+    assert status(send(server, line="GET /metrics HTTP/1.1")) == 404
+    assert status(send(internal_socket(server), line="GET /api/whoami HTTP/1.1")) == 404
+    assert status(send(internal_socket(server), line="POST /metrics HTTP/1.1")) == 501
 
 
 def test_unsigned_identity_headers_are_refused(server: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from compilation.copy import COPY
 from stack.plan import ROOT, Command, Plan
 from tests.stack.conftest import Planning
 
@@ -121,3 +122,16 @@ def test_outside_of_development_the_app_is_served_if_it_is_built(
     if is_built:
         (tmp_path / "index.html").touch()
     assert ("APP_DIR" in processes(plan(DEVELOPMENT="off"))["gateway"].environ) == is_built
+
+
+@pytest.mark.parametrize(("switch", "is_compiled"), [("on", True), ("off", False), ("", False)])
+def test_only_the_gateway_runs_from_the_compiled_copy_and_only_if_switched_on(
+    plan: Planning, switch: str, is_compiled: bool
+) -> None:
+    found = processes(plan(GATEWAY_COMPILED=switch))
+    paths = {name: command.environ["PYTHONPATH"].split(":") for name, command in found.items()}
+    assert paths == {
+        "auth": [str(ROOT)],
+        "resource": [str(ROOT)],
+        "gateway": [str(COPY), str(ROOT)] if is_compiled else [str(ROOT)],
+    }

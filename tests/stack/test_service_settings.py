@@ -7,8 +7,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from stack.plan import ROOT
 from stack.settings import SECRETS
+
+pytestmark = pytest.mark.system
 
 INVALID = {"ACCESS_TOKEN_LIFETIME": "soon", "LOG_LEVEL": "loud", "RESOURCE_THREADS": "many", "GATEWAY_WORKERS": "two"}
 

@@ -1,22 +1,29 @@
 """The stacks that system tests share, each started once."""
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from stack.plan import ROOT, SQLITE_FILES
-from stack.secrets_files import make_secrets
-from stack.settings import SECRETS
+from stack.plan import ROOT
 from tests.auth_service.djoser.recordings import ACTIVATION
+from tests.otlp_collector import Collector, collecting
 from tests.system.support import big_upstream
-from tests.system.support.running_stack import Account, RunningStack, Tokens, clean_environ, run_stack
+from tests.system.support.databases import make_databases
+from tests.system.support.running_stack import Account, RunningStack, Tokens, run_stack
 
+FOLDER = Path(__file__).parent
 BALANCER = "127.0.0.2"
 """The address of the trusted proxy, which the strict stack requires to use the PROXY protocol."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder as a system test."""
+    for item in items:
+        if item.path.is_relative_to(FOLDER):
+            item.add_marker(pytest.mark.system)
 
 
 @pytest.fixture(scope="session")
@@ -32,12 +39,22 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
 
 @pytest.fixture(scope="session")
-def strict_stack(databases: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """A stack that refuses used refresh tokens at once and has rate limits. Its data folder has a long name."""
+def collector() -> Iterator[Collector]:
+    """The collector that receives the traces of the strict stack."""
+    with collecting() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def strict_stack(
+    databases: Path, tmp_path_factory: pytest.TempPathFactory, collector: Collector
+) -> Iterator[RunningStack]:
+    """A stack that refuses used refresh tokens at once. It has rate limits, traces, and a long path of its data."""
     folder = tmp_path_factory.mktemp("strict") / ("a folder " * 12).strip()
     shutil.copytree(databases, folder)
     settings = {"REFRESH_GRACE": "0", "REFRESH_CONFIRM": "off", "PAGE_SIZE": "20", "DATA_DIR": str(folder)}
     settings |= {"RATE_LIMITS": "on", "TRUSTED_PROXIES": BALANCER, "PROXY_PROTOCOL": "any"}
+    settings |= {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
     with run_stack(AUTH_WORKERS="1", GATEWAY_WORKERS="1", **settings) as running:
         yield running
 
@@ -46,11 +63,7 @@ def strict_stack(databases: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 def databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with secrets and with the databases of both services, migrated and empty."""
     folder = tmp_path_factory.mktemp("databases")
-    make_secrets(folder, SECRETS)
-    environ = clean_environ() | {f"{secret.setting}_FILE": str(folder / secret.file) for secret in SECRETS}
-    for name, file in SQLITE_FILES.items():
-        urls = {"DATABASE_URL": f"sqlite:///{folder / file}", "REDIS_URL": f"unix://{folder / 'redis'}"}
-        subprocess.run([sys.executable, "-m", f"{name}_service", "migrate"], cwd=ROOT, env=environ | urls, check=True)
+    make_databases(folder)
     return folder
 
 

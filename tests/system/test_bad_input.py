@@ -14,6 +14,8 @@ import requests
 from tests.system.support.running_stack import PASSWORD, Account, RunningStack, Tokens
 
 JSON_BODY = {"Content-Type": "application/json"}
+WRITTEN_BY_A_JOB = frozenset({"signing_keys"})
+"""Tables that the auth service also writes while nobody sends a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,11 @@ class Caller:
         raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
         return self.stack.send(endpoint.method, path, access, data=raw, headers=JSON_BODY)
 
-    def stored_rows(self) -> list[tuple[object, ...]]:
-        """Return every row of both databases."""
-        return [row for name in ("auth.db", "notes.db") for row in _rows(self.stack, name)]
+    def stored_rows(self) -> dict[str, list[tuple[object, ...]]]:
+        """Return every row of both databases that a request stored, by table."""
+        return {
+            f"{name} {table}": rows for name in ("auth.db", "notes.db") for table, rows in _tables(self.stack, name)
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +122,16 @@ def _nothing_is_stored(caller: Caller) -> object:
     assert caller.stored_rows() == before
 
 
-def _rows(stack: RunningStack, name: str) -> list[tuple[object, ...]]:
+def _tables(stack: RunningStack, name: str) -> list[tuple[str, list[tuple[object, ...]]]]:
     with sqlite3.connect(f"file:{stack.data_dir / name}?mode=ro", uri=True) as connection:
-        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
-        rows = [row for (table,) in tables for row in connection.execute(f'SELECT * FROM "{table}"').fetchall()]
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        tables = [
+            (table, connection.execute(f'SELECT * FROM "{table}"').fetchall())
+            for (table,) in names
+            if table not in WRITTEN_BY_A_JOB
+        ]
     connection.close()
-    return rows
+    return tables
 
 
 def endpoint_name(endpoint: Endpoint) -> str:

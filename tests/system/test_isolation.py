@@ -1,5 +1,6 @@
 """Each service runs with its own code and its own requirements only."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -60,7 +61,7 @@ def isolated(request: pytest.FixtureRequest) -> Iterator[Isolated]:
     # In /tmp, because a socket's path must be short.
     with tempfile.TemporaryDirectory(prefix="isolated-", dir="/tmp") as folder_name:
         folder = Path(folder_name)
-        for package in ("contract", "chassis", name, *USED_PACKAGES.get(name, ())):
+        for package in ("contract", "chassis", "doctor", name, *USED_PACKAGES.get(name, ())):
             shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
         _install(folder / "venv", ROOT / "requirements" / f"{name}.txt")
         make_secrets(folder, SECRETS)
@@ -125,3 +126,16 @@ def test_an_image_has_no_modules_of_other_services(isolated: Isolated) -> None:
     search = "import sys; from importlib.util import find_spec; print([n for n in sys.argv[1:] if find_spec(n)])"
     command = isolated.command("-c", search, *MODULES_OF_OTHERS[isolated.name])
     assert subprocess.check_output(command, cwd=isolated.folder, env=isolated.environ, text=True) == "[]\n"
+
+
+def test_doctor_checks_a_service_in_its_image(server: Isolated) -> None:
+    """`docker compose exec SERVICE python -m doctor`: it checks this service, and lists what it cannot check here."""
+    environ = {**server.environ, "GATEWAY_BIND": f"unix:{server.socket}"}
+    command = server.command("-m", "doctor", "--json")
+    result = subprocess.run(command, cwd=server.folder, env=environ, capture_output=True, text=True, check=False)
+    report = json.loads(result.stdout)
+    assert result.returncode in (0, 1), result.stderr
+    assert not [each for each in report["not_checked"] if "the check failed" in each["reason"]]
+    assert {"settings.invalid", "secrets.shared", "versions.packages"} <= set(report["checked"])
+    of_others = {"gateway": "timeouts.tokens", "auth_service": "timeouts.routes", "resource_service": "mail.server"}
+    assert of_others[server.name] in [each["check"] for each in report["not_checked"]]

@@ -69,7 +69,7 @@ def differences(stack: RunningStack, recording: Recording) -> list[str]:
     world = BehindTheGateway(
         stack,
         Forge((stack.data_dir / "signing.pem").read_text(), refresh_secret),
-        MailTokens.from_secret(refresh_secret.strip().encode(), 3_600),
+        MailTokens(lambda: [refresh_secret.strip()], 3_600),
     )
     return Replay(world.send, world, recording).differences()
 

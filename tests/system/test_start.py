@@ -3,13 +3,14 @@
 import re
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import requests
 
+from stack.plan import ROOT
 from stack.settings import SECRETS
-from stack.tour import make_tour
 from tests.system.support.running_stack import RunningStack, Tokens, clean_environ, start_stack
 
 EXPECTED_IN_TOUR_OUTPUT = (
@@ -81,8 +82,9 @@ def test_a_long_data_dir_with_spaces_works(strict_stack: RunningStack) -> None:
 
 
 def test_the_tour_works_when_pasted_into_a_shell(stack: RunningStack) -> None:
-    tour = make_tour(stack.url, grace=1)
-    assert tour in stack.output()
+    command = [sys.executable, "-m", "stack", "tour"]
+    tour = subprocess.check_output(command, cwd=ROOT, env=stack.environ, text=True, timeout=30)
+    assert f"GATEWAY={stack.url}\n" in tour
     pasted = subprocess.run(
         ["bash"], input=tour, env=clean_environ(), capture_output=True, text=True, timeout=60, check=True
     )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from auth_service.accounts.passwords.hash_schemes import (
     WRONG,
@@ -68,9 +68,17 @@ class Passwords:
         self._max_wait = max_wait
         self._release_connection = release_connection
         self._hashers = ThreadPoolExecutor(max_running, "hasher", initializer=_lower_priority)
-        self._slots = threading.BoundedSemaphore(max_running + max_waiting)
+        self.max_pending = max_running + max_waiting
+        """Maximum number of hashes that are being computed or wait."""
+        self._pending: set[Future[Any]] = set()
+        self._slots = threading.BoundedSemaphore(self.max_pending)
         # Verified for unknown accounts, so that their refusal takes as long as that of known ones.
         self._dummy_hash = self._compute_hash("nobody has this password")
+
+    @property
+    def pending(self) -> int:
+        """Return the number of hashes that are being computed or wait."""
+        return len(self._pending)
 
     def hash(self, password: str) -> str:
         """Return the hash to store. Raises HashingBusy."""
@@ -121,9 +129,11 @@ class Passwords:
         try:
             self._release_connection()
             future = self._hashers.submit(work)
+            self._pending.add(future)  # atomic, as `discard` is
             try:
                 yield future
             finally:
+                self._pending.discard(future)
                 future.cancel()  # no request waits for it any more
         finally:
             self._slots.release()

@@ -11,6 +11,7 @@ from auth_service.api.models.internal import UsageReportRequest
 from auth_service.events.client import UNKNOWN_CLIENT
 from auth_service.services import services
 from chassis.json_body import MalformedJson, parse_json
+from chassis.secret_rotation.watched_secret import verify_with
 from contract.claims import InvalidToken
 from contract.internal_api import MAX_REPORTED_SESSIONS
 from contract.peer_token import PEER_HEADER, PEER_REFUSED, verify_peer
@@ -24,9 +25,9 @@ internal_endpoints.register_blueprint(foreign_token_endpoints)
 @internal_endpoints.before_request
 def require_gateway() -> None:
     """Verify the gateway's peer token. Raises Refused(403): a 401 would mean that a client's token is wrong."""
-    secret = services().settings.peer_secret.get_secret_value()
+    token, now = request.headers.get(PEER_HEADER, ""), services().clock()
     try:
-        verify_peer(request.headers.get(PEER_HEADER, ""), secret, now=services().clock())
+        verify_with(services().peer_secrets, lambda secret: verify_peer(token, secret, now=now))
     except InvalidToken as error:
         raise Refused(PEER_REFUSED, error.reason) from error
     set_client_of_request(UNKNOWN_CLIENT)  # the address and the User-Agent are the gateway's, not a client's

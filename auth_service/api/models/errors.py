@@ -52,6 +52,28 @@ class AccessTokenErrorResponse(ResponseBody):
     messages: list[TokenErrorMessage]
 
 
+class ProtectedRoleResponse(ErrorResponse):
+    """Staff who do not hold the protected role `role` would give or take it, or manage a user who holds it."""
+
+    detail: str = Field(
+        default="Only staff who hold a protected role can give or take it, and manage users who hold it.",
+        examples=["Only staff who hold a protected role can give or take it, and manage users who hold it."],
+    )
+    code: str = Field(default="protected_role", examples=["protected_role"])
+    role: str = Field(examples=["admin"])
+
+
+class InsufficientAuthenticationResponse(ErrorResponse):
+    """The act needs a password that was entered at most `max_age` seconds ago."""
+
+    detail: str = Field(
+        default="Enter your password again, because this act needs a recent log-in.",
+        examples=["Enter your password again, because this act needs a recent log-in."],
+    )
+    code: str = Field(default="insufficient_user_authentication", examples=["insufficient_user_authentication"])
+    max_age: int = Field(examples=[600])
+
+
 class SessionEndedResponse(ResponseBody):
     """A browser session has ended or never existed. `ended_seconds_ago` is null if the time is unknown."""
 

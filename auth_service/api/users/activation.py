@@ -9,6 +9,8 @@ from auth_service.accounts.mail_tokens import Purpose
 from auth_service.accounts.user import AccountStatus, User
 from auth_service.api.errors import ApiError, error_with_detail
 from auth_service.api.models.mail_links import ActivationRequest, MailRequest
+from auth_service.api.openapi.description import described
+from auth_service.api.openapi.examples import BAD_LINK, EMAIL_NOT_FOUND, THROTTLED, USED_LINK
 from auth_service.api.request_body import read_body
 from auth_service.api.users.mail_links import (
     check_account_exists,
@@ -30,6 +32,7 @@ class Activation(ApiView):
     allow = "POST, OPTIONS"
     anonymous_methods: ClassVar[frozenset[str]] = frozenset({"POST"})
 
+    @described(body=ActivationRequest, returns={204: None}, errors=[BAD_LINK, USED_LINK])
     def post(self) -> ResponseReturnValue:
         """Let the user of the link log in. 400 if the link is wrong or too old, 403 if it was used before."""
         body = read_body(ActivationRequest)
@@ -47,6 +50,7 @@ class ResendActivation(ApiView):
     allow = "POST, OPTIONS"
     anonymous_methods: ClassVar[frozenset[str]] = frozenset({"POST"})
 
+    @described(body=MailRequest, returns={204: None}, errors=[EMAIL_NOT_FOUND, ApiError(400, None), THROTTLED])
     def post(self) -> ResponseReturnValue:
         """Send the mail if the address has an unverified account.
 

@@ -17,6 +17,15 @@ from auth_service.api.models.email_addresses import (
     SetEmailRequest,
 )
 from auth_service.api.models.mail_links import MailRequest
+from auth_service.api.openapi.description import described
+from auth_service.api.openapi.examples import (
+    BAD_LINK,
+    BUSY,
+    EMAIL_NOT_FOUND,
+    NEW_EMAIL_TAKEN,
+    THROTTLED,
+    WRONG_PASSWORD,
+)
 from auth_service.api.request_body import read_body
 from auth_service.api.users.current_password import read_with_current_password, wrong_current_password
 from auth_service.api.users.mail_links import (
@@ -37,6 +46,7 @@ class SetEmail(ApiView):
     name = "User Set Email"
     allow = "POST, OPTIONS"
 
+    @described(body=SetEmailRequest, returns={204: None}, errors=[WRONG_PASSWORD, NEW_EMAIL_TAKEN, THROTTLED, BUSY])
     def post(self) -> ResponseReturnValue:
         """Change the address and end every other session of the caller.
 
@@ -57,6 +67,7 @@ class ResetEmail(ApiView):
     allow = "POST, OPTIONS"
     anonymous_methods: ClassVar[frozenset[str]] = frozenset({"POST"})
 
+    @described(body=MailRequest, returns={204: None}, errors=[EMAIL_NOT_FOUND, THROTTLED])
     def post(self) -> ResponseReturnValue:
         """Send the mail if the address has an account. 204 also for other addresses, 429 after too many requests."""
         email = read_body(MailRequest).email
@@ -73,6 +84,7 @@ class ResetEmailConfirm(ApiView):
     allow = "POST, OPTIONS"
     anonymous_methods: ClassVar[frozenset[str]] = frozenset({"POST"})
 
+    @described(body=ResetEmailConfirmRequest, returns={204: None}, errors=[BAD_LINK, NEW_EMAIL_TAKEN, THROTTLED])
     def post(self) -> ResponseReturnValue:
         """Change the address and end every session of the user.
 

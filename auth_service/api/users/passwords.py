@@ -14,6 +14,15 @@ from auth_service.api.models.passwords import (
     RetypedSetPasswordRequest,
     SetPasswordRequest,
 )
+from auth_service.api.openapi.description import described
+from auth_service.api.openapi.examples import (
+    BAD_LINK,
+    BUSY,
+    EMAIL_NOT_FOUND,
+    THROTTLED,
+    WEAK_PASSWORD,
+    WRONG_PASSWORD,
+)
 from auth_service.api.request_body import read_body
 from auth_service.api.users.current_password import read_with_current_password, wrong_current_password
 from auth_service.api.users.mail_links import (
@@ -36,6 +45,7 @@ class SetPassword(ApiView):
     name = "User Set Password"
     allow = "POST, OPTIONS"
 
+    @described(body=SetPasswordRequest, returns={204: None}, errors=[WRONG_PASSWORD, WEAK_PASSWORD, THROTTLED, BUSY])
     def post(self) -> ResponseReturnValue:
         """Change the password and end every other session of the caller.
 
@@ -60,6 +70,7 @@ class ResetPassword(ApiView):
     allow = "POST, OPTIONS"
     anonymous_methods: ClassVar[frozenset[str]] = frozenset({"POST"})
 
+    @described(body=MailRequest, returns={204: None}, errors=[EMAIL_NOT_FOUND, THROTTLED])
     def post(self) -> ResponseReturnValue:
         """Send the mail if the address has an account. 204 also for other addresses, 429 after too many requests."""
         email = read_body(MailRequest).email
@@ -76,6 +87,7 @@ class ResetPasswordConfirm(ApiView):
     allow = "POST, OPTIONS"
     anonymous_methods: ClassVar[frozenset[str]] = frozenset({"POST"})
 
+    @described(body=ResetPasswordConfirmRequest, returns={204: None}, errors=[BAD_LINK, WEAK_PASSWORD, BUSY])
     def post(self) -> ResponseReturnValue:
         """Change the password and end every session of the user. An unverified user becomes active.
 
@@ -95,6 +107,7 @@ class InvitationConfirm(ApiView):
     allow = "POST, OPTIONS"
     anonymous_methods: ClassVar[frozenset[str]] = frozenset({"POST"})
 
+    @described(body=ResetPasswordConfirmRequest, returns={204: None}, errors=[BAD_LINK, WEAK_PASSWORD, BUSY])
     def post(self) -> ResponseReturnValue:
         """Store the password and let the user log in: the link has verified the address.
 

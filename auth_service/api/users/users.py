@@ -12,6 +12,7 @@ from auth_service.accounts.user import AccountStatus, NewUser, User
 from auth_service.api.authentication import current_caller
 from auth_service.api.client_of_request import client_of_request, set_actor_of_request
 from auth_service.api.errors import forbidden, invalid_fields, not_found
+from auth_service.api.models.page import PageResponse
 from auth_service.api.models.users import (
     DeleteUserRequest,
     RegisterRequest,
@@ -20,6 +21,20 @@ from auth_service.api.models.users import (
     UserListResponse,
     UserResponse,
 )
+from auth_service.api.openapi.description import described
+from auth_service.api.openapi.examples import (
+    BUSY,
+    EMAIL_TAKEN,
+    LAST_STAFF,
+    NO_PAGE,
+    NO_USER,
+    PROTECTED_ROLE,
+    THROTTLED,
+    TOO_MANY_WORDS,
+    WEAK_FIRST_PASSWORD,
+    WRONG_PASSWORD,
+)
+from auth_service.api.openapi.query import UserQuery
 from auth_service.api.pagination import read_page
 from auth_service.api.request_body import read_body
 from auth_service.api.response_body import json_response
@@ -39,6 +54,11 @@ class UserList(ApiView):
     allow = "GET, POST, HEAD, OPTIONS"
     anonymous_methods: ClassVar[frozenset[str]] = frozenset({"POST"})
 
+    @described(
+        query=UserQuery,
+        returns={200: (UserListResponse, PageResponse[UserResponse])},
+        errors=[NO_PAGE, TOO_MANY_WORDS],
+    )
     def get(self) -> Response:
         """Return the caller, or all users if the caller is staff. The list is paginated if PAGE_SIZE is set.
 
@@ -55,6 +75,9 @@ class UserList(ApiView):
 
         return json_response(read_page(users.count(own, search=search), size, fetch))
 
+    @described(
+        body=RegisterRequest, returns={201: UserResponse}, errors=[EMAIL_TAKEN, WEAK_FIRST_PASSWORD, THROTTLED, BUSY]
+    )
     def post(self) -> Response:
         """Register a user. 400 if a field is invalid or the address is taken, 429 after too many registrations."""
         services().passwords.check_queue()
@@ -75,18 +98,29 @@ class UserInstance(ApiView):
     name = "User Instance"
     allow = "GET, PUT, PATCH, DELETE, HEAD, OPTIONS"
 
+    @described(returns={200: UserResponse}, errors=[NO_USER])
     def get(self, user_id: UUID) -> Response:
         """Return the user. 404 if the user does not exist or the caller may not see them."""
         return json_response(UserResponse.model_validate(_visible_user(user_id)))
 
+    @described(body=RenameRequest, returns={200: UserResponse}, errors=[NO_USER, PROTECTED_ROLE])
     def put(self, user_id: UUID) -> Response:
-        """Change the names of the user. Other fields of the body are ignored."""
+        """Change the names of the user. Other fields of the body are ignored.
+
+        403 for a holder of a protected role.
+        """
         return _rename(_visible_user(user_id))
 
+    @described(body=RenameRequest, returns={200: UserResponse}, errors=[NO_USER, PROTECTED_ROLE])
     def patch(self, user_id: UUID) -> Response:
         """Change the names of the user. Other fields of the body are ignored."""
         return self.put(user_id)
 
+    @described(
+        body=DeleteUserRequest,
+        returns={204: None},
+        errors=[forbidden(), PROTECTED_ROLE, NO_USER, WRONG_PASSWORD, LAST_STAFF, THROTTLED, BUSY],
+    )
     def delete(self, user_id: UUID) -> ResponseReturnValue:
         """Delete the user.
 
@@ -117,18 +151,24 @@ class Me(ApiView):
     name = "User Me"
     allow = UserInstance.allow
 
+    @described(returns={200: UserResponse})
     def get(self) -> Response:
         """Return the caller."""
         return json_response(UserResponse.model_validate(current_caller().user))
 
+    @described(body=RenameRequest, returns={200: UserResponse}, errors=[not_found()])
     def put(self) -> Response:
         """Change the names of the caller. Other fields of the body are ignored, `email` among them."""
         return _rename(current_caller().user)
 
+    @described(body=RenameRequest, returns={200: UserResponse}, errors=[not_found()])
     def patch(self) -> Response:
         """Change the names of the caller. Other fields of the body are ignored, `email` among them."""
         return self.put()
 
+    @described(
+        body=DeleteUserRequest, returns={204: None}, errors=[NO_USER, WRONG_PASSWORD, LAST_STAFF, THROTTLED, BUSY]
+    )
     def delete(self) -> ResponseReturnValue:
         """Delete the caller. 400 without the caller's right password in the body."""
         return _delete(current_caller().user)
@@ -198,7 +238,9 @@ def _visible_user(user_id: UUID) -> User:
 
 
 def _rename(user: User) -> Response:
-    renamed = services().users.rename(user.id, read_body(RenameRequest).given_names())
+    names, caller = read_body(RenameRequest).given_names(), current_caller().user
+    _note_actor(user)
+    renamed = services().administration.rename(user, names, by=caller)
     if renamed is None:
         raise not_found()
     return json_response(UserResponse.model_validate(renamed))
@@ -206,8 +248,13 @@ def _rename(user: User) -> Response:
 
 def _delete(user: User) -> ResponseReturnValue:
     read_with_current_password(DeleteUserRequest)
+    _note_actor(user)
+    services().administration.delete(user, by=current_caller().user)
+    return "", 204
+
+
+def _note_actor(user: User) -> None:
+    """Record the caller as the one who acts, if the user is another one."""
     caller = current_caller().user
     if user.id != caller.id:
         set_actor_of_request(str(caller.id))
-    services().administration.delete(user, by=caller.id)
-    return "", 204

@@ -73,24 +73,17 @@ class SmtpTransport:
         if self._sent >= MESSAGES_PER_CONNECTION:
             self.close()
         is_reused = self._client is not None
-        client = self._client or self._connect()
+        client = self._client or self.connect()
         try:
             return self._transaction(client, message)
         except TransportUnavailable:
             self.close()
             if not is_reused:
                 raise
-            return self._transaction(self._connect(), message)
+            return self._transaction(self.connect(), message)
 
-    def close(self) -> None:
-        """Say QUIT and close the connection, if there is one."""
-        client, self._client, self._sent = self._client, None, 0
-        if client:
-            with suppress(OSError, smtplib.SMTPException), self._deadline(client):
-                client.quit()
-            client.close()
-
-    def _connect(self) -> "_Client":
+    def connect(self) -> "_Client":
+        """Connect, start TLS and log in, as the settings demand. Raises TransportUnavailable."""
         server = self._server
         client = _Client(server, _tls_context(server) if server.security != "none" else None)
         self._report(f"connecting to {server.host}:{server.port} with SMTP_SECURITY={server.security}")
@@ -103,6 +96,14 @@ class SmtpTransport:
             raise TransportUnavailable(reason) from error
         self._client, self._sent = client, 0
         return client
+
+    def close(self) -> None:
+        """Say QUIT and close the connection, if there is one."""
+        client, self._client, self._sent = self._client, None, 0
+        if client:
+            with suppress(OSError, smtplib.SMTPException), self._deadline(client):
+                client.quit()
+            client.close()
 
     def _greet(self, client: "_Client") -> None:
         server = self._server

@@ -1,17 +1,19 @@
 """The audit store in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, case, delete, func, select
+from sqlalchemy import ColumnElement, Integer, Select, case, cast, delete, func, select
 
 from auth_service.audit.failed_logins import MAX_ROWS_OF_UNKNOWN_ACCOUNTS, MAX_ROWS_PER_ACCOUNT, WINDOW_SECONDS
-from auth_service.audit.store import AuditEntry
+from auth_service.audit.store import AuditEntry, AuditFilter
 from auth_service.audit.trail import RecordName
 from auth_service.events.account_events import Event
 from auth_service.storage.models import AuditRow, Database
 from auth_service.storage.transactions import Transactions
+
+_HOUR = 3_600.0
 
 _ENTRIES: Select[*tuple[Any, ...]] = select(
     AuditRow.id,
@@ -59,6 +61,27 @@ class SqlAuditStore:
         self._database.rollback()  # so that a later read does not see the database as it is now
         return entries
 
+    def search(self, wanted: AuditFilter, *, before: int | None, limit: int) -> Sequence[AuditEntry]:
+        """Return at most `limit` matching records, the newest first."""
+        conditions = _conditions(wanted)
+        if before is not None:
+            conditions.append(AuditRow.id < before)
+        statement = _ENTRIES.where(*conditions).order_by(AuditRow.id.desc()).limit(limit)
+        return [AuditEntry(*row) for row in self._database.execute(statement)]
+
+    def count_by_hour(self, events: Collection[str], since: float, hours: int) -> Mapping[tuple[str, int], int]:
+        """Return how many records of `events` each of the `hours` hours from `since` has."""
+        hour: ColumnElement[Any] = (AuditRow.at - since) / _HOUR
+        if self._database.get_bind().dialect.name != "sqlite":  # there the cast rounds down, elsewhere to the nearest
+            hour = func.floor(hour)
+        number = cast(hour, Integer)
+        statement = (
+            select(AuditRow.event, number, func.count())
+            .where(AuditRow.at >= since, AuditRow.at < since + hours * _HOUR, AuditRow.event.in_(events))
+            .group_by(AuditRow.event, number)
+        )
+        return {(event, found): count for event, found, count in self._database.execute(statement)}
+
     def prune(self, before: float, limit: int) -> int:
         """Delete at most `limit` records older than `before` (epoch seconds) and return how many."""
         old = select(AuditRow.id).where(AuditRow.at < before).limit(limit)
@@ -81,3 +104,20 @@ class SqlAuditStore:
 
 def _entries_of(user_id: UUID | None) -> Select[*tuple[Any, ...]]:
     return _ENTRIES if user_id is None else _ENTRIES.where(AuditRow.user_id == user_id)
+
+
+def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.event:
+        conditions.append(AuditRow.event == wanted.event)
+    if wanted.user_id is not None:
+        conditions.append(AuditRow.user_id == wanted.user_id)
+    if wanted.actor:
+        conditions.append(AuditRow.detail["actor"].as_string() == wanted.actor)
+    if wanted.address:
+        conditions.append(AuditRow.address == wanted.address)
+    if wanted.since is not None:
+        conditions.append(AuditRow.at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(AuditRow.at < wanted.until)
+    return conditions

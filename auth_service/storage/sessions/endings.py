@@ -37,21 +37,21 @@ def sessions_of(user_id: UUID, *, keep: str | None = None) -> ColumnElement[bool
     return and_(SessionRow.user_id == user_id, SessionRow.id != keep)
 
 
-def live_sessions(user_id: UUID, now: float, policy: RefreshPolicy) -> ColumnElement[bool]:
-    """Return the condition for the live sessions of a user."""
-    return and_(
-        SessionRow.user_id == user_id,
+def live_sessions(now: float, policy: RefreshPolicy, user_id: UUID | None = None) -> ColumnElement[bool]:
+    """Return the condition for live sessions; with `user_id`, for those of this user."""
+    is_live = and_(
         SessionRow.revoked_at.is_(None),
         SessionRow.expires_at > now,
         SessionRow.rotated_at > now - policy.idle_lifetime,
     )
+    return is_live if user_id is None else and_(SessionRow.user_id == user_id, is_live)
 
 
 def surplus_sessions(newest: Session, now: float, policy: RefreshPolicy, max_sessions: int) -> ColumnElement[bool]:
     """Return the condition for the oldest live sessions that exceed `max_sessions`. `newest` is always kept."""
     surplus = (
         select(SessionRow.id)
-        .where(live_sessions(newest.user_id, now, policy), SessionRow.id != newest.sid)
+        .where(live_sessions(now, policy, newest.user_id), SessionRow.id != newest.sid)
         .order_by(SessionRow.created_at.desc(), SessionRow.id)
         .offset(max_sessions - 1)
     )

@@ -37,8 +37,8 @@ FIND_WITH_USER = PreparedStatement(
 OPEN = PreparedStatement(
     """
     INSERT INTO sessions (id, user_id, generation, seen_generation, rotated_at, recent_rotations, grace_began_at,
-        handle_hash, created_at, last_used_at, expires_at, access_expires_at, device, address)
-    VALUES (:id, :user_id, 0, 0, :now, :recent_rotations, 0, :handle_hash, :now, :now, :expires_at,
+        handle_hash, created_at, last_used_at, authenticated_at, expires_at, access_expires_at, device, address)
+    VALUES (:id, :user_id, 0, 0, :now, :recent_rotations, 0, :handle_hash, :now, :now, :now, :expires_at,
         :access_expires_at, :device, :address)
     ON CONFLICT (handle_hash) DO NOTHING
 """,

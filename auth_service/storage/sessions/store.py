@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Engine, delete, select
+from sqlalchemy import ColumnElement, Connection, Engine, delete, func, select, update
 
 from auth_service.accounts.user import User
-from auth_service.events.account_events import EndReason, Event, LoggedIn, SessionEnded
+from auth_service.events.account_events import EndReason, Event, LoggedIn, Reauthenticated, SessionEnded
 from auth_service.events.client import MAX_DEVICE, Client
 from auth_service.sessions.refresh_policy import (
     ACCESS_EXPIRY_PADDING,
@@ -20,12 +20,13 @@ from auth_service.sessions.store import (
     MAX_LISTED,
     HandleTaken,
     ListedSession,
+    OwnedSession,
     RefreshResult,
     Session,
     SessionRevocation,
     SessionWithUser,
 )
-from auth_service.storage.models import Database, SessionRow
+from auth_service.storage.models import Database, SessionRow, UserRow
 from auth_service.storage.moving_in.foreign_token_store import refuse_foreign_tokens
 from auth_service.storage.sessions.endings import (
     end_sessions,
@@ -48,6 +49,16 @@ from auth_service.storage.sessions.statements import (
 from auth_service.storage.transactions import Transactions
 from auth_service.storage.users.statements import LOG_IN
 from contract.claims import LONGEST_ACCESS_LIFETIME
+
+_LISTED_COLUMNS = (
+    SessionRow.id,
+    SessionRow.device,
+    SessionRow.address,
+    SessionRow.created_at,
+    SessionRow.last_used_at,
+    SessionRow.expires_at,
+)
+"""In the order of the fields of ListedSession."""
 
 
 class SqlSessionStore:
@@ -207,21 +218,52 @@ class SqlSessionStore:
 
     def live_sessions(self, user_id: UUID, now: float) -> Sequence[ListedSession]:
         """Return the user's live sessions, the most recently used first, at most MAX_LISTED."""
-        columns = (
-            SessionRow.id,
-            SessionRow.device,
-            SessionRow.address,
-            SessionRow.created_at,
-            SessionRow.last_used_at,
-            SessionRow.expires_at,
-        )
         rows = self._database.execute(
-            select(*columns)
-            .where(live_sessions(user_id, now, self._policy))
+            select(*_LISTED_COLUMNS)
+            .where(live_sessions(now, self._policy, user_id))
             .order_by(SessionRow.last_used_at.desc(), SessionRow.created_at.desc(), SessionRow.id)
             .limit(MAX_LISTED)
         )
         return [ListedSession(*row) for row in rows]
+
+    def newest_live(self, now: float, *, address: str = "", offset: int, limit: int) -> Sequence[OwnedSession]:
+        """Return at most `limit` live sessions of all users, the newest log-in first, after the first `offset`."""
+        statement = (
+            select(*_LISTED_COLUMNS, UserRow.id, UserRow.email)
+            .join(UserRow, UserRow.id == SessionRow.user_id)
+            .where(live_sessions(now, self._policy))
+            .order_by(SessionRow.created_at.desc(), SessionRow.id)
+            .offset(offset)
+            .limit(limit)
+        )
+        if address:
+            statement = statement.where(SessionRow.address == address)
+        rows = self._database.execute(statement)
+        return [OwnedSession(ListedSession(*row[:-2]), row[-2], row[-1]) for row in rows]
+
+    def count_live(self, now: float) -> int:
+        """Return how many sessions of all users are live."""
+        statement = select(func.count()).select_from(SessionRow).where(live_sessions(now, self._policy))
+        return self._database.scalar(statement) or 0
+
+    def authenticated_at(self, sid: str) -> float:
+        """Return when the user last entered the password in a session; 0.0 if never, or if there is no session."""
+        return self._database.scalar(select(SessionRow.authenticated_at).where(SessionRow.id == sid)) or 0.0
+
+    def record_authentication(self, sid: str, user_id: UUID, now: float) -> bool:
+        """Store that the user entered the password in the session; return False if it has ended."""
+        statement = (
+            update(SessionRow)
+            .where(SessionRow.id == sid, SessionRow.user_id == user_id, SessionRow.revoked_at.is_(None))
+            .values(authenticated_at=now)
+        )
+        event = Reauthenticated(now, user_id, self._current_client(), sid)
+
+        def write(connection: Connection) -> tuple[bool, Sequence[Event]]:
+            is_recorded = connection.execute(statement).rowcount == 1
+            return is_recorded, (event,) if is_recorded else ()
+
+        return self._transactions.record(write)
 
     def unexpired_revocations(self, at: float) -> Sequence[SessionRevocation]:
         """Return the revocations of sessions whose access tokens may be unexpired at `at`, the oldest first."""

@@ -1,6 +1,6 @@
 """The user directory in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,11 @@ class SqlUserDirectory:
         """Return the user `user_id`."""
         row = self._database.execute(_ACCOUNTS.where(UserRow.id == user_id)).one_or_none()
         return _account(row) if row else None
+
+    def emails(self, user_ids: Collection[UUID]) -> Mapping[UUID, str]:
+        """Return the e-mail addresses of the users, without those who do not exist."""
+        rows = self._database.execute(select(UserRow.id, UserRow.email).where(UserRow.id.in_(user_ids)))
+        return {row.id: row.email for row in rows}
 
     def count(self, wanted: AccountFilter) -> int:
         """Return how many users match."""

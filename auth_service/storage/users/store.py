@@ -25,6 +25,7 @@ from auth_service.events.account_events import (
     UserDeleted,
     UserInvited,
     UserRegistered,
+    UserUpdated,
 )
 from auth_service.events.client import Client
 from auth_service.storage.models import Database, UserRow
@@ -79,9 +80,10 @@ class SqlUserStore:
         }
         must_verify = user.status is AccountStatus.UNVERIFIED and not user.is_invited
         client = self._current_client()
-        registered: Event = UserRegistered(now, user_id, client, user.email, must_verify)
+        names = user.first_name, user.last_name
+        registered: Event = UserRegistered(now, user_id, client, user.email, must_verify, *names, user.roles)
         if user.is_invited:
-            registered = UserInvited(now, user_id, client, user.email, user.roles)
+            registered = UserInvited(now, user_id, client, user.email, user.roles, *names)
         refused = RegistrationRefused(now, None, client, user.email, must_verify)
 
         def write(connection: Connection) -> tuple[bool, Sequence[Event]]:
@@ -103,13 +105,21 @@ class SqlUserStore:
             language=user.language,
         )
 
-    def rename(self, user_id: UUID, names: Mapping[str, str]) -> User | None:
+    def rename(self, user_id: UUID, names: Mapping[str, str], now: float) -> User | None:
         """Set the first_name and last_name that `names` has, and return the user; None if there is no such user."""
         if not names:
             return self.find(user_id)
         statement = update(UserRow).where(UserRow.id == user_id).values(dict(names)).returning(*USER_FIELDS)
-        row = self._transactions.run(lambda connection: connection.execute(statement).one_or_none())
-        return _user(row) if row else None
+        client = self._current_client()
+
+        def write(connection: Connection) -> tuple[User | None, Sequence[Event]]:
+            row = connection.execute(statement).one_or_none()
+            if row is None:
+                return None, ()
+            user = _user(row)
+            return user, (UserUpdated(now, user_id, client, user.email, user.first_name, user.last_name),)
+
+        return self._transactions.record(write)
 
     def change_password(self, user: User, password_hash: str, now: float, *, keep: str | None) -> bool:
         """Store the hash and end every session except `keep`; return False if the password or status has changed."""
@@ -207,7 +217,8 @@ class SqlUserStore:
     def deactivate(self, user: User, now: float, *, keep_staff: bool = False) -> int:
         """Forbid the user to log in and end its sessions. Return how many sessions ended. Raises LastStaffUser."""
         events = (UserDeactivated(now, user.id, self._current_client()),)
-        statement = update(UserRow).where(_is(user)).values(status=AccountStatus.BARRED)
+        is_allowed = UserRow.status != AccountStatus.BARRED  # so that two requests at once are recorded as one act
+        statement = update(UserRow).where(_is(user), is_allowed).values(status=AccountStatus.BARRED)
         return self._change_and_end(user, statement, events, EndReason.USER_DEACTIVATED, keep_staff=keep_staff) or 0
 
     def delete(self, user: User, now: float, *, keep_staff: bool = False) -> int:

@@ -9,7 +9,11 @@ from gateway.tokens.principal import Principal
 
 
 class Authenticator(Protocol):
-    """One way to authenticate a client."""
+    """One way to authenticate a client. `kind` names its credentials in metrics."""
+
+    @property
+    def kind(self) -> str:
+        """Return the kind of credentials."""
 
     def applies(self, request: Request, credentials: Credentials) -> bool:
         """Return whether `request` presents the kind of credentials that this authenticator checks, valid or not.

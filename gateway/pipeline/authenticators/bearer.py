@@ -11,6 +11,8 @@ from gateway.tokens.verifier import TokenVerifier
 class BearerAuthenticator:
     """Verifies the access token."""
 
+    kind = "bearer"
+
     def __init__(self, token_verifier: TokenVerifier, session_cookie: SessionCookieAuthenticator) -> None:
         self._token_verifier = token_verifier
         self._session_cookie = session_cookie

@@ -14,6 +14,8 @@ from gateway.tokens.verifier import TokenVerifier
 class BearerWithRefreshAuthenticator:
     """Verifies the access token. If it has expired, exchanges the refresh token for a new access token."""
 
+    kind = "bearer_with_refresh"
+
     def __init__(
         self,
         token_verifier: TokenVerifier,
@@ -28,29 +30,28 @@ class BearerWithRefreshAuthenticator:
 
     def applies(self, request: Request, credentials: Credentials) -> bool:
         """Return whether the scheme is Bearer and there is a refresh token."""
-        return bool(credentials.refresh_token) and is_bearer(credentials.authorization)
+        if not credentials.refresh_token:
+            return False
+        known = request.known_fields
+        return (known is not None and bool(known.token)) or is_bearer(credentials.authorization)
 
     def authenticate(self, request: Request, credentials: Credentials) -> Suspendable[Principal]:
         """Return the principal of the access token, or of the new one. Raises Refused: 401, 503."""
         known = request.known_fields
-        if known is not None and known.token:
-            principal = yield from self._verify(known.token, known.token_digest)
-        else:
-            principal = yield from self._verify(bearer_token(credentials.authorization))
-        if principal is None:
+        principal: Principal | None
+        try:
+            if known is not None and known.token:
+                principal = yield from self._token_verifier.verify(known.token, known.token_digest)
+            else:
+                principal = yield from self._token_verifier.verify(bearer_token(credentials.authorization))
+        except Refused as refused:
+            if refused.code != "token_expired":
+                raise
+            principal = None
+        # The verifier's leeway is not used here: this client can refresh, and the auth service, which has no leeway,
+        # would refuse the token.
+        if principal is None or principal.claims.is_expired(self._clock()):
             fresh = yield from wait_for(self._refresher.refresh(credentials.refresh_token or ""))
             principal = (yield from self._token_verifier.verify_fetched(fresh.access))._replace(fresh=fresh)
         clearing = self._session_cookie.clearing_headers(credentials) if credentials.session_cookies else ()
         return principal._replace(response_headers=clearing) if clearing else principal
-
-    def _verify(self, token: str, digest: bytes = b"") -> Suspendable[Principal | None]:
-        """Return the principal of `token`, or None if it has expired. Raises Refused: 401, 503."""
-        try:
-            principal = yield from self._token_verifier.verify(token, digest)
-        except Refused as refused:
-            if refused.code != "token_expired":
-                raise
-            return None
-        # The verifier's leeway is not used here: this client can refresh, and the auth service, which has no leeway,
-        # would refuse the token.
-        return None if principal.claims.is_expired(self._clock()) else principal

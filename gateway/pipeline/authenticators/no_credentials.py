@@ -10,6 +10,8 @@ from gateway.tokens.principal import Principal
 class NoCredentialsAuthenticator:
     """Refuses every request: it is the last in the order of precedence."""
 
+    kind = "none"
+
     def applies(self, request: Request, credentials: Credentials) -> bool:
         """Return True."""
         return True

@@ -20,6 +20,8 @@ class SessionCookieAuthenticator:
     `clear_cookie` is the Set-Cookie value that clears the session cookie.
     """
 
+    kind = "session_cookie"
+
     def __init__(
         self,
         token_verifier: TokenVerifier,
@@ -117,7 +119,9 @@ class SessionCookieAuthenticator:
         )
 
     def _authenticate_handle(self, handle: str) -> Suspendable[Principal]:
-        grant = yield from self._sessions.get_grant(handle)
+        grant = self._sessions.find_grant(handle)  # without a generator, as for most requests
+        if grant is None:
+            grant = yield from self._sessions.get_grant(handle)
         return (yield from self._verify(handle, grant))
 
     def _verified_grant(self, handle: str) -> Suspendable[SessionGrant]:
@@ -127,7 +131,7 @@ class SessionCookieAuthenticator:
 
     def _verify(self, handle: str, grant: SessionGrant) -> Suspendable[Principal]:
         try:
-            return (yield from self._token_verifier.verify_fetched(grant.access, handle))
+            return (yield from self._token_verifier.verify_fetched(grant.access, handle, grant.access_digest))
         except Refused as refused:
             if refused.status == 401:
                 self._sessions.expire_access_token(handle)

@@ -16,6 +16,8 @@ _PARAMETER = b"ticket"
 class TicketAuthenticator:
     """Redeems the ticket for the claims of the token that it was issued for."""
 
+    kind = "ticket"
+
     def __init__(self, token_verifier: TokenVerifier, tickets: Tickets) -> None:
         self._token_verifier = token_verifier
         self._tickets = tickets

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 
 from sallyport_service.assertion import InvalidAssertion, verify
 from sallyport_service.keys import UnusableKey, verification_key
+from sallyport_service.testing import IdentityMinter
 
 VECTORS = json.loads(Path(__file__).with_name("identity_assertions.json").read_text(encoding="utf-8"))
 KEYS = {algorithm: verification_key(key) for algorithm, key in VECTORS["keys"].items()}
@@ -26,6 +28,18 @@ def test_a_valid_assertion_is_accepted(vector: dict[str, Any]) -> None:
         "email": identity.email,
         "roles": list(identity.roles),
     } == vector["identity"]
+    assert identity.claims == vector.get("claims", {})
+
+
+def test_claims_that_are_no_object_are_rejected() -> None:
+    minter = IdentityMinter(VECTORS["keys"]["HS256"], "notes", clock=lambda: VECTORS["now"])
+    assertion = minter.assertion(claims={"tenant": "acme"})
+    identity = verify(assertion, key=KEYS["HS256"], audience="notes", now=VECTORS["now"])
+    assert identity.claims == {"tenant": "acme"}
+    members = jwt.decode(assertion, options={"verify_signature": False})
+    forged = jwt.encode({**members, "claims": ["acme"]}, VECTORS["keys"]["HS256"], headers={"typ": "identity+jwt"})
+    with pytest.raises(InvalidAssertion, match="Token has no usable 'claims' claim"):
+        verify(forged, key=KEYS["HS256"], audience="notes", now=VECTORS["now"])
 
 
 @pytest.mark.parametrize("vector", VECTORS["invalid"], ids=name)

@@ -1,11 +1,16 @@
 """The settings are checked at start, and an error names the setting and what to do."""
 
+import hmac
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sallyport_service import ConfigurationError, Identity, IdentityRefused, IdentityVerifier
+from sallyport_service.assertion import BadSignature
+from sallyport_service.key_ring import CHECK_SECONDS, KeyRing
+from sallyport_service.keys import VerificationKey
 from sallyport_service.testing import IdentityMinter, random_secret
 
 GOOD = random_secret()
@@ -112,3 +117,77 @@ def test_a_minter_signs_with_an_ed25519_key() -> None:
     assert IdentityVerifier(public, "reports").identify([assertion]).subject == "ann"
     with pytest.raises(IdentityRefused):
         IdentityVerifier(GOOD, "reports").identify([assertion])
+
+
+def test_two_secrets_are_accepted_while_the_gateways_secret_is_replaced(tmp_path: Path) -> None:
+    old, new = random_secret(), random_secret()
+    file = tmp_path / "reports.secret"
+    file.write_text(f"# rotation: published since 2027-01-15T08:00:00Z\n{old}\n{new}\n")
+    for verifier in (
+        IdentityVerifier([old, new], "reports"),
+        IdentityVerifier(f"{new}\n{old}", "reports"),
+        IdentityVerifier(audience="reports", secret_file=file),
+    ):
+        for secret in (old, new):
+            assert verifier.identify([IdentityMinter(secret, "reports").assertion("ann")]).subject == "ann"
+        with pytest.raises(IdentityRefused):
+            verifier.identify([IdentityMinter(random_secret(), "reports").assertion("ann")])
+
+
+def test_a_weak_or_repeated_secret_in_a_list_stops_the_start() -> None:
+    third = [GOOD, random_secret(), random_secret()]
+    for secrets, text in (
+        (["short", GOOD], "IDENTITY_SECRET is shorter than 32 bytes"),
+        ([GOOD, GOOD], "IDENTITY_SECRET contains the same secret twice"),
+        (third, "IDENTITY_SECRET contains 3 secrets; at most 2 are accepted at a time"),
+        ([], "IDENTITY_SECRET is shorter than 32 bytes"),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            IdentityVerifier(secrets, "reports")
+        assert str(caught.value).startswith(text)
+    assert problem(IDENTITY_SECRET=f"{GOOD}\n{GOOD}", **AUDIENCE) == "IDENTITY_SECRET contains the same secret twice"
+
+
+def test_a_replaced_file_is_read_without_a_restart_and_an_unusable_one_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    old, new = random_secret(), random_secret()
+    file = tmp_path / "reports.secret"
+    file.write_text(old)
+    verifier = IdentityVerifier(audience="reports", secret_file=file)
+    old_assertion, new_assertion = (IdentityMinter(secret, "reports").assertion("ann") for secret in (old, new))
+    for unusable in ("", "short", f"{new}\n{new}"):
+        file.write_text(unusable)
+        for _ in range(2):
+            with pytest.raises(IdentityRefused):
+                verifier.identify([new_assertion])
+        assert verifier.identify([old_assertion]).subject == "ann"
+    assert sum("identity_secret_rejected" in line for line in caplog.messages) == 2
+    file.write_text(f"{new}\n{old}")
+    assert [verifier.identify([one]).subject for one in (new_assertion, old_assertion)] == ["ann", "ann"]
+    file.write_text(new)
+    with pytest.raises(IdentityRefused):
+        IdentityVerifier(audience="reports", secret_file=file).identify([old_assertion])
+    assert new not in caplog.text
+
+
+def test_a_removed_secret_is_refused_within_a_second(tmp_path: Path) -> None:
+    old, new, now = random_secret(), random_secret(), [0.0]
+    file = tmp_path / "reports.secret"
+    file.write_text(f"{new}\n{old}")
+    ring = KeyRing(file.read_text().strip(), file, monotonic=lambda: now[0])
+    file.write_text(new)
+    now[0] = CHECK_SECONDS
+    assert len(ring.verify(lambda key: [key])) == 1
+    assert ring.check() is False
+    with pytest.raises(BadSignature):
+        ring.verify(_only_if_signed(b"data", hmac.digest(old.encode(), b"data", "sha256")))
+
+
+def _only_if_signed(data: bytes, signature: bytes) -> Callable[[VerificationKey], bool]:
+    def verify(key: VerificationKey) -> bool:
+        if not key.is_signed(data, signature):
+            raise BadSignature
+        return True
+
+    return verify

@@ -1,6 +1,8 @@
 """Mail tokens: each is valid for one user, one purpose, one hour and one use."""
 
 import base64
+import hmac
+import json
 import re
 from dataclasses import replace
 from uuid import UUID
@@ -29,7 +31,8 @@ USERS = {
     Purpose.EMAIL_RESET: ANN,
     Purpose.INVITATION: NEW_ANN,
 }
-tokens = MailTokens.from_secret(b"s" * 32, HOUR)
+SECRET = "s" * 32
+tokens = MailTokens(lambda: [SECRET], HOUR)
 
 
 @pytest.mark.parametrize("issued_for", Purpose)
@@ -102,8 +105,23 @@ def test_a_token_has_256_bits_of_authentication_code() -> None:
 
 def test_another_secret_refuses_a_token() -> None:
     token = tokens.issue(Purpose.PASSWORD_RESET, ANN, NOW)
-    assert not MailTokens.from_secret(b"t" * 32, HOUR).verify(Purpose.PASSWORD_RESET, ANN, token, NOW)
-    assert not MailTokens(b"s" * 32, HOUR).verify(Purpose.PASSWORD_RESET, ANN, token, NOW)
+    assert not MailTokens(lambda: ["t" * 32], HOUR).verify(Purpose.PASSWORD_RESET, ANN, token, NOW)
+
+
+def test_a_token_of_the_next_or_the_previous_secret_is_accepted_while_there_are_two() -> None:
+    token = tokens.issue(Purpose.PASSWORD_RESET, ANN, NOW)
+    for pair in (["t" * 32, SECRET], [SECRET, "t" * 32]):
+        assert MailTokens(lambda both=pair: both, HOUR).verify(Purpose.PASSWORD_RESET, ANN, token, NOW)  # type: ignore[misc]
+
+
+def test_the_key_is_not_the_secret_itself() -> None:
+    """A token must not be an authentication code that another use of the secret could return."""
+    covered = json.dumps(["password_reset", str(ANN.id), int(NOW), "active", NOW - 99, "ann@example.org", NOW - 99])
+    secret = SECRET.encode()
+    with_secret = hmac.digest(secret, covered.encode(), "sha256")
+    with_derived_key = hmac.digest(hmac.digest(secret, b"mail tokens", "sha256"), covered.encode(), "sha256")
+    code = base64.urlsafe_b64decode(tokens.issue(Purpose.PASSWORD_RESET, ANN, NOW).split("-", 1)[1] + "=")
+    assert code == with_derived_key != with_secret
 
 
 @given(position=st.integers(0, 49), character=st.sampled_from("0aA-_=. é\0\n"))

@@ -17,8 +17,8 @@ from auth_service.api.models.sessions import SessionResponse
 from auth_service.api.models.tokens import LogInRequest, TokenPairResponse
 from auth_service.api.models.users import RegisterRequest, RenameRequest
 
-for module in pkgutil.iter_modules(models.__path__):
-    importlib.import_module(f"{models.__name__}.{module.name}")
+for module in pkgutil.walk_packages(models.__path__, f"{models.__name__}."):
+    importlib.import_module(module.name)
 
 
 def subclasses(base: type[BaseModel]) -> Iterator[type[BaseModel]]:

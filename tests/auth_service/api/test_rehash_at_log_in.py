@@ -15,6 +15,8 @@ from tests.auth_service.conftest import environ_for
 from tests.auth_service.running_service import Answer, RunningService, running_service
 from tests.auth_service.world import PASSWORD
 
+pytestmark = pytest.mark.system
+
 NEW_PASSWORD = "a good horse battery"
 USERS = [f"user{number}@example.org" for number in range(6)]
 LOG_INS = 4

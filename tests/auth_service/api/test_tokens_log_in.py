@@ -15,7 +15,7 @@ from auth_service.events.client import Client
 from auth_service.services import Services, services
 from auth_service.sessions.store import Session, new_session
 from auth_service.storage.models import UserRow, db
-from auth_service.tokens.issuer import Issuer, TokenUser
+from auth_service.tokens.issuer import ExtraClaims, Issuer, TokenUser
 from contract.claims import read_access_claims
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import claims_of, header_of
@@ -37,7 +37,7 @@ def test_the_access_token_has_the_claims_that_the_gateway_reads(
     assert header_of(ann.access) == {
         "alg": "RS256",
         "typ": "at+jwt",
-        "kid": parts.keys.signing.public.kid,
+        "kid": parts.keys.current().signing.public.kid,
     }
 
 
@@ -206,9 +206,9 @@ def test_a_failed_log_in_signs_a_token_for_known_and_unknown_addresses(
     signed: list[TokenUser] = []
     access = Issuer.access
 
-    def recording_access(issuer: Issuer, user: TokenUser, session: Session, now: float) -> str:
+    def recording_access(issuer: Issuer, user: TokenUser, session: Session, now: float, extra: ExtraClaims) -> str:
         signed.append(user)
-        return access(issuer, user, session, now)
+        return access(issuer, user, session, now, extra)
 
     monkeypatch.setattr(Issuer, "access", recording_access)
     ann.password = "not the one"

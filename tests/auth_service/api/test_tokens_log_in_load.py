@@ -16,6 +16,8 @@ from tests.auth_service.conftest import environ_for
 from tests.auth_service.running_service import RunningService, running_service
 from tests.auth_service.world import PASSWORD
 
+pytestmark = pytest.mark.system
+
 LOG_INS = 50
 FEW_THREADS = {"AUTH_WORKERS": "1", "AUTH_THREADS": "2", "HASH_CONCURRENCY": "1", "HASH_MAX_WAIT": "30"}
 COST = {"ARGON2_TIME_COST": str(SECURE_HASH.time), "ARGON2_MEMORY_COST": str(SECURE_HASH.memory)}

@@ -1,8 +1,11 @@
 """POST /auth/jwt/refresh/: rotation, lost responses and replays."""
 
+from datetime import UTC, datetime
+
 import pytest
 from flask.testing import FlaskClient
 
+from auth_service.storage.models import SessionRow, db
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import Forge, claims_of
 from tests.auth_service.world import Operator, Person
@@ -74,6 +77,30 @@ def test_a_replay_after_the_grace_time_ends_the_session(ann: Person, clock: Mova
     assert ann.refresh_with(ann.refresh).json == BLACKLISTED
     assert ann.me().status_code == 401
     assert ann.verify(ann.refresh).status_code == 400
+
+
+def test_after_a_restore_a_client_that_refreshed_after_the_backup_stays_logged_in(
+    make_app: MakeApp, clock: MovableClock
+) -> None:
+    person = new_person(make_app().test_client())
+    used = person.refresh
+    for _ in range(3):
+        clock.move(60)
+        person.refresh_tokens()
+    sid = claims_of(person.refresh)["sid"]
+    clock.move(60)
+    restored = make_app(DATABASE_RESTORED_AT=datetime.fromtimestamp(clock(), UTC).isoformat())
+    with restored.app_context():
+        row = db.session.get_one(SessionRow, sid)
+        row.generation, row.seen_generation, row.recent_rotations = 1, 1, []
+        db.session.commit()
+    person.client = restored.test_client()
+    person.refresh_tokens()
+    assert claims_of(person.refresh)["generation"] == 4
+    assert person.me().status_code == 200
+    clock.move(60)
+    assert person.refresh_with(used).json == BLACKLISTED
+    assert person.refresh_with(person.refresh).json == BLACKLISTED
 
 
 def test_strict_mode_refuses_a_used_token_at_once(make_app: MakeApp) -> None:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from functools import partial
 
+import pytest
+
 from tests.auth_service.cli.conftest import Run
 from tests.auth_service.running_service import ROOT
 from tests.auth_service.world import Operator, Person
@@ -42,6 +44,7 @@ def test_the_newest_records_are_printed_the_oldest_of_them_first(
     assert [json.loads(line)["event"] for line in own] == ["registered", "login_ok"]
 
 
+@pytest.mark.system
 def test_follow_prints_new_records_until_it_is_interrupted(environ: dict[str, str], ann: Person) -> None:
     words = [sys.executable, "-m", "auth_service", "audit", "tail", "--follow", "--json", "--lines", "1"]
     # A shell starts its background jobs with SIGINT ignored, and these tests may be one.

@@ -59,7 +59,7 @@ def test_a_missing_setting_is_reported_by_name(
     assert "REFRESH_SECRET is missing" in failed.output + capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [("users",), ("users", "create"), ("audit", "tail"), ("keys", "retire")])
+@pytest.mark.parametrize("words", [("users",), ("users", "create"), ("audit", "tail"), ("keys", "rotate")])
 def test_help_needs_no_settings(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     for name in tuple(os.environ):
         monkeypatch.delenv(name)
@@ -69,6 +69,7 @@ def test_help_needs_no_settings(words: tuple[str, ...], monkeypatch: pytest.Monk
     assert (done.stderr, done.exit_code) == ("", 0)
 
 
+@pytest.mark.system
 def test_the_help_of_a_real_process_needs_no_settings() -> None:
     command = [sys.executable, "-m", "auth_service", "--help"]
     done = subprocess.run(command, env={}, capture_output=True, text=True, cwd=ROOT)
@@ -76,6 +77,7 @@ def test_the_help_of_a_real_process_needs_no_settings() -> None:
     assert (done.stderr, done.returncode) == ("", 0)
 
 
+@pytest.mark.system
 def test_a_real_process_prints_json_on_standard_output_and_nothing_else(environ: dict[str, str]) -> None:
     """Log lines go to standard error, so that another program can read the result."""
     words = [sys.executable, "-m", "auth_service", "users", "create", "a@b.co", "--json"]

@@ -29,7 +29,7 @@ def test_a_user_is_created_with_a_password_from_standard_input(run: Run, ann: Pe
     root = Person(ann.client, "root@example.org")
     assert root.log_in().status_code == 200
     assert len(root.call("GET", "/auth/users/").json or []) == 2
-    assert recorded(operator, "root@example.org") == [("registered", ACTOR)]
+    assert recorded(operator, "root@example.org") == [("registered", {"roles": "staff beta", **ACTOR})]
 
 
 def test_json_has_the_keys_of_the_admin_api(run_json: RunJson, ann: Person, operator: Operator) -> None:

@@ -7,6 +7,8 @@ from sqlalchemy import insert, select
 from auth_service.jobs import retention
 from auth_service.services import Services
 from auth_service.storage.models import AuditRow, SessionRow, db
+from auth_service.webhooks.messages import Message
+from auth_service.webhooks.outbox import DeliveryFilter, NewDelivery
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import claims_of
 from tests.auth_service.world import Person
@@ -41,6 +43,15 @@ def test_the_retention_of_audit_records_can_be_set(make_app: MakeApp, clock: Mov
     parts = app.extensions["sallyport-auth"]
     assert isinstance(parts, Services)
     assert parts.retention.run_once() == 1
+
+
+def test_webhooks_are_deleted_after_thirty_days_also_those_that_wait(parts: Services, clock: MovableClock) -> None:
+    for number, age in enumerate((31, 30, 0)):
+        message = Message(f"msg_{number}", "user.created", clock() - age * DAY, "{}")
+        parts.webhooks.outbox.add(NewDelivery(message, "crm"))
+    assert parts.retention.run_once() == 1
+    left = parts.webhooks.outbox.page(DeliveryFilter(), before=None, limit=9)
+    assert [delivery.message_id for delivery in left] == ["msg_2", "msg_1"]
 
 
 def test_a_run_deletes_a_limited_number_of_rows_in_batches(

@@ -15,6 +15,8 @@ from tests.auth_service.mail.conftest import smtp_environ
 from tests.auth_service.mail.smtp_server import MailServer
 from tests.auth_service.running_service import RunningService, wait_until
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture
 def service(environ: dict[str, str], server: MailServer, tmp_path: Path) -> Iterator[RunningService]:

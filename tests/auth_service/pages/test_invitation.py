@@ -4,6 +4,7 @@ import pytest
 from flask import Flask
 
 from auth_service.accounts.mail_tokens import Purpose
+from auth_service.accounts.user import NewUser
 from auth_service.services import services
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.pages.page_browser import PageBrowser
@@ -18,7 +19,7 @@ def app(make_app: MakeApp) -> Flask:
     """The service with a user who was invited."""
     app = make_app(PUBLIC_URL="https://notes.example.org")
     with app.app_context():
-        services().administration.invite(DAN, ["beta"])
+        services().administration.invite(NewUser(DAN, ""), ["beta"], by=None)
     return app
 
 

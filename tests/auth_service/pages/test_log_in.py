@@ -7,6 +7,7 @@ from contract.problems import Refused
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.pages.conftest import MakeBrowser
 from tests.auth_service.pages.page_browser import PageBrowser
+from tests.auth_service.tokens import hooks
 from tests.auth_service.world import PASSWORD, Operator, Person
 from tests.clocks import MovableClock
 
@@ -143,3 +144,18 @@ def test_a_link_on_another_site_loads_the_page_again(browser: PageBrowser, ann: 
     assert '<meta http-equiv="refresh" content="0;url=/auth/account/?x=1">' in html
     browser.log_in(ann.email, PASSWORD)
     assert browser.page("/auth/account/", *cross_site).title == "My account"
+
+
+def test_a_log_in_without_its_claims_shows_the_form_again(make_app: MakeApp, make_browser: MakeBrowser) -> None:
+    hooks.reset()
+    hooks.answers.append(hooks.fail)
+    app = make_app(CLAIMS_HOOK="tests.auth_service.tokens.hooks:answer")
+    ann = Person(app.test_client())
+    ann.register()
+    browser = make_browser(app)
+    response = browser.post("/auth/login/", email=ann.email, password=PASSWORD)
+    assert (response.status_code, browser.handle) == (503, "")
+    assert int(response.headers["Retry-After"]) > 0
+    page = browser.send("/auth/login/", email=ann.email, password=PASSWORD)
+    assert page.summary.endswith("The service is busy or being maintained. Try again in a moment.")
+    assert page.field("email").attributes["value"] == ann.email

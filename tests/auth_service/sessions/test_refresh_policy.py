@@ -14,6 +14,7 @@ from auth_service.sessions.refresh_policy import (
     ReissueSuccessor,
     Replay,
     Rotate,
+    RotateNewer,
     SessionState,
     apply_decision,
     decide,
@@ -94,6 +95,39 @@ def test_the_first_row_of_the_table_that_applies_decides(
     case: str, state: SessionState, presented: int, policy: RefreshPolicy, expected: Decision
 ) -> None:
     assert decide(state, presented, NOW, policy) == expected, case
+
+
+@pytest.mark.parametrize("policy", [DEFAULT, STRICT])
+@pytest.mark.parametrize(
+    ("case", "presented", "issued_at", "expected"),
+    [
+        ("newer than the session, issued before the restore", 7, NOW - 61, RotateNewer(7)),
+        ("newer than the session, issued at the restore or after it", 7, NOW - 60, Replay()),
+        ("newer than the session, of unknown age", 7, None, Replay()),
+        ("the newest", 3, NOW - 61, Rotate()),
+        ("a used one", 1, NOW - 61, Replay()),
+    ],
+)
+def test_after_a_restore_a_token_may_be_newer_than_its_session(
+    case: str, presented: int, issued_at: float | None, expected: Decision, policy: RefreshPolicy
+) -> None:
+    restored = replace(policy, restored_at=NOW - 60)
+    assert decide(session(3, DAY), presented, NOW, restored, issued_at=issued_at) == expected, case
+    ended = replace(session(3, DAY), revoked_at=NOW - DAY)
+    assert decide(ended, presented, NOW, restored, issued_at=issued_at) == Ended()
+
+
+def test_without_a_restore_no_token_is_newer_than_its_session() -> None:
+    assert decide(session(3, DAY), 4, NOW, DEFAULT, issued_at=NOW - DAY) == Replay()
+
+
+def test_after_a_rotation_of_a_newer_token_all_earlier_ones_are_used() -> None:
+    restored = replace(DEFAULT, restored_at=NOW)
+    rotated = apply_decision(session(3, 1), RotateNewer(7), NOW, restored)
+    assert rotated == replace(session(3), generation=8, seen_generation=7, rotated_at=NOW, recent_rotations=(NOW,))
+    for presented in range(7):
+        assert decide(rotated, presented, NOW + 1, restored, issued_at=NOW - 1) == Replay()
+    assert decide(rotated, 7, NOW + DAY, restored, issued_at=NOW - 1) == ReissueSuccessor(restarts_grace=True)
 
 
 def test_an_ended_session_refuses_even_its_newest_token() -> None:

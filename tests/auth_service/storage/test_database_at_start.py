@@ -14,6 +14,8 @@ from tests.ports import free_port
 from tests.postgres import find_program, running_postgres
 from tests.system.support.running_stack import clean_environ
 
+pytestmark = pytest.mark.system
+
 SERVER = {name: ["gunicorn", "-c", f"python:{name}.gunicorn_conf"] for name in ("auth_service", "resource_service")}
 
 

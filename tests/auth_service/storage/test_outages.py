@@ -24,6 +24,8 @@ from tests.auth_service.gateway_calls import hash_of
 from tests.auth_service.running_service import Answer, RunningService, Valkey, running_service, wait_until
 from tests.auth_service.world import PASSWORD, PEER_SECRET
 
+pytestmark = pytest.mark.system
+
 # A used token is refused at once, so that no test waits for a grace time.
 STRICT = {"REFRESH_GRACE": "0", "REFRESH_CONFIRM": "off"}
 

@@ -180,7 +180,7 @@ def test_a_refused_log_in_sets_no_cookie(client: FlaskClient) -> None:
 
 
 def test_a_device_remembers_its_last_five_accounts(clock: MovableClock) -> None:
-    tokens = DeviceTokens(b"a secret", clock)
+    tokens = DeviceTokens(lambda: ["a secret"], clock)
     presented = ""
     for account in "abcdefg":
         presented = tokens.renewed(presented, account)
@@ -189,12 +189,12 @@ def test_a_device_remembers_its_last_five_accounts(clock: MovableClock) -> None:
 
 
 def test_a_log_in_replaces_the_token_of_its_account(clock: MovableClock) -> None:
-    tokens = DeviceTokens(b"a secret", clock)
+    tokens = DeviceTokens(lambda: ["a secret"], clock)
     first = tokens.renewed("", "a")
     second = tokens.renewed(first, "a")
     assert "~" not in second
     assert tokens.device(second, "a") not in ("", tokens.device(first, "a"))
-    assert DeviceTokens(b"another secret", clock).device(second, "a") == ""
+    assert DeviceTokens(lambda: ["another secret"], clock).device(second, "a") == ""
 
 
 def test_parallel_guesses_from_a_known_device_do_not_exceed_its_limit(client: FlaskClient, known: Device) -> None:

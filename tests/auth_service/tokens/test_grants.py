@@ -130,7 +130,7 @@ def test_wrong_passwords_of_a_logged_in_user_are_throttled(
     assert [grants.verify_password(ann, "wrong", PHONE, session="1") for _ in range(3)] == [False] * 3
     with pytest.raises(Throttled):
         grants.verify_password(ann, PASSWORD, PHONE, session="1")
-    assert kinds(dispatched) == [LoginThrottled]
+    assert kinds(dispatched) == [LoginFailed] * 3 + [LoginThrottled]
 
 
 def test_the_event_of_a_refresh_has_the_decision_and_the_lowest_valid_generation(

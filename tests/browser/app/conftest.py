@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser
 
 from stack.plan import ROOT
 from tests.browser.app.device import Device, Mode, new_device
@@ -21,26 +21,15 @@ NewDevice = Callable[..., Device]
 
 @pytest.fixture(scope="session", autouse=True)
 def built_app() -> None:
-    """The app was built, and pages may be slow on a busy machine."""
+    """The app was built."""
     assert (ROOT / "client" / "dist" / "app" / "index.html").exists(), "The app is not built: make client"
-    expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")
-def brief_stack() -> Iterator[RunningStack]:
+def brief_stack(databases: Path) -> Iterator[RunningStack]:
     """A stack whose access tokens expire after three seconds."""
-    with run_stack(
-        ACCESS_TOKEN_LIFETIME=str(ACCESS_SECONDS), ACCESS_LIFETIME_JITTER="0", ACCESS_TOKEN_LEEWAY="0"
-    ) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def idle_stack() -> Iterator[RunningStack]:
-    """A stack whose sessions end six seconds after the last refresh."""
-    with run_stack(
-        ACCESS_TOKEN_LIFETIME="2", REFRESH_TOKEN_LIFETIME="6", ACCESS_LIFETIME_JITTER="0", ACCESS_TOKEN_LEEWAY="0"
-    ) as running:
+    settings = {"ACCESS_LIFETIME_JITTER": "0", "ACCESS_TOKEN_LEEWAY": "0"}
+    with run_stack(databases, ACCESS_TOKEN_LIFETIME=str(ACCESS_SECONDS), **settings) as running:
         yield running
 
 

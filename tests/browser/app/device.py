@@ -1,12 +1,14 @@
 """The app on one device: a browser profile with its tabs, and a record of what they sent and wrote."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Locator, Page, Request, Route, expect
 
 from stack.plan import ROOT
+from tests.browser.visitor import WAIT_MILLISECONDS
 from tests.system.support.running_stack import Account
 
 Mode = Literal["token", "cookie"]
@@ -20,6 +22,13 @@ window.client = createClient({ url: location.origin, mode: "token" });
 await client.ready;
 document.title = client.session.current.status;
 </script>"""
+TOKEN_MODE = """addEventListener("readystatechange", () => {
+    const mode = document.querySelector("meta[name=sallyport-mode]");
+    if (mode) mode.content = "token";
+}, { capture: true, once: true });"""
+"""Changes index.html before its module scripts run, as one may change the built file."""
+EXPIRED_TOKEN = {"X-Sallyport-Fault": "expired-token"}
+"""Lets the access token of a request count as expired (docs/development.md)."""
 BROWSER_MESSAGE = "Failed to load resource"
 """What Chromium itself writes about a response of 400 or more, or a lost connection."""
 
@@ -42,8 +51,8 @@ class Tab:
 
     def expect_heading(self, name: str) -> None:
         """Wait until the page with the heading is the only one that is shown: during an animation there are two."""
-        expect(self.view).to_have_count(1)
         expect(self.view.get_by_role("heading", name=name, exact=True)).to_be_visible()
+        expect(self.view).to_have_count(1)  # in this order: before the animation, the former page is the only one
 
     def expect_home(self, account: Account | None = None) -> None:
         """Wait for the home page, and for the address of the account on it."""
@@ -102,11 +111,17 @@ class Tab:
         session = json.loads(self.page.evaluate("localStorage.getItem('sallyport')") or "null")
         return session or {}
 
-    def errors(self) -> dict[str, str]:
-        """Return the text below each wrong field."""
-        script = """fields => Object.fromEntries(fields.map(field =>
-            [field.name, document.getElementById(field.getAttribute("aria-describedby"))?.textContent.trim()]))"""
-        return dict(self.view.locator("input[aria-invalid=true]").evaluate_all(script))
+    def expect_focus(self, name: str) -> None:
+        """Wait until this field has the focus, and the page is drawn."""
+        expect(self.view.locator(f"input[name={name}]")).to_be_focused()
+        self.page.evaluate("new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+
+    def expect_errors(self, **texts: str | re.Pattern[str]) -> None:
+        """Wait until these fields and no others are wrong, each with its text below it."""
+        expect(self.view.locator("input[aria-invalid=true]")).to_have_count(len(texts))
+        for name, text in texts.items():
+            field = self.view.locator(f"input[name={name}][aria-invalid=true]")
+            expect(field).to_have_accessible_description(text)
 
 
 @dataclass(slots=True)
@@ -145,6 +160,17 @@ class Device:
         expect(page).to_have_title("signed-in")
         return page
 
+    def expire_token(self, tab: Tab) -> None:
+        """Let the present access token count as expired; in cookie mode, each that the gateway has."""
+        expired = f"Bearer {tab.stored().get('access')}"
+
+        def add_fault(route: Route) -> None:
+            headers = route.request.headers
+            is_expired = self.mode == "cookie" or headers.get("authorization") == expired
+            route.continue_(headers={**headers, **EXPIRED_TOKEN} if is_expired else headers)
+
+        self.context.route(re.compile(f"^{re.escape(self.url)}/(api|auth|session)/"), add_fault)
+
     def count(self, method: str, path: str) -> int:
         """Return how many requests were sent to the path."""
         return sum(request.method == method and request.url == self.url + path for request in self.requests)
@@ -172,6 +198,7 @@ def new_device(
         reduced_motion="reduce",
         service_workers="block",
     )
+    context.set_default_timeout(WAIT_MILLISECONDS)
     device = Device(url, context, mode)
 
     def note(message: ConsoleMessage) -> None:
@@ -182,19 +209,8 @@ def new_device(
     context.on("weberror", lambda error: device.errors.append(error.error))
     context.on("request", lambda request: device.requests.append(request))
     if mode == "token":
-        context.route(f"{url}/app/**", _answer_in_token_mode)
+        context.add_init_script(TOKEN_MODE)
     return device
-
-
-def _answer_in_token_mode(route: Route) -> None:
-    """Replace the mode in index.html, as one may in the built file."""
-    if route.request.resource_type != "document":
-        route.continue_()
-        return
-    response = route.fetch(headers={**route.request.headers, "accept-encoding": "identity"})
-    page = response.text().replace('name="sallyport-mode" content="cookie"', 'name="sallyport-mode" content="token"')
-    assert 'content="token"' in page
-    route.fulfill(response=response, body=page)
 
 
 def _answer_with_kit(route: Route) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.accessibility import violations
 from tests.browser.app.conftest import NewDevice
 from tests.browser.app.device import DESKTOP, PHONE, Tab
-from tests.browser.visitor import AXE, AXE_RULES, RUN_AXE
 from tests.system.support.running_stack import PASSWORD, Account, RunningStack
 
 pytestmark = pytest.mark.timeout(300)
@@ -142,13 +142,12 @@ def test_pages_for_users(new: NewDevice, plain_stack: RunningStack, pictures: Pa
 def check(tab: Tab, pictures: Path, name: str) -> None:
     """Check the page with axe in both colour schemes, that it does not scroll sideways, and take its pictures."""
     page = tab.page
-    page.evaluate(AXE.read_text(encoding="utf-8"))
     assert page.viewport_size
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
+
+    def settle_and_take_picture(scheme: str) -> None:
         page.evaluate(SETTLED)
-        found = page.evaluate(RUN_AXE, AXE_RULES)
         page.screenshot(path=pictures / f"{name}-{scheme}.png")
-        assert found == [], (name, scheme, found)
-    page.emulate_media(color_scheme="light")
+
+    found = violations(page, settle_and_take_picture)
+    assert found == [], (name, found)

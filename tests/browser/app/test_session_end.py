@@ -1,11 +1,14 @@
 """Sessions that end: the log-in page, no loop, and nothing of the former user."""
 
-import time
+import sqlite3
+from contextlib import closing
+from uuid import UUID
 
 import pytest
 from playwright.sync_api import Response, expect
 
-from tests.browser.app.conftest import NewDevice
+from stack.plan import SQLITE_FILES
+from tests.browser.app.conftest import NewDevice, wait_for_expiry
 from tests.browser.app.device import REFRESH, Mode, Tab
 from tests.system.support.running_stack import PASSWORD, Account, RunningStack
 
@@ -15,31 +18,33 @@ NEW_PASSWORD = "another long sentence"
 
 
 def test_a_session_that_expired_leads_to_the_log_in_page_without_a_loop(
-    new: NewDevice, idle_stack: RunningStack, mode: Mode
+    new: NewDevice, brief_stack: RunningStack, mode: Mode
 ) -> None:
-    account = idle_stack.register()
-    device = new(idle_stack.url, mode)
+    account = brief_stack.register()
+    device = new(brief_stack.url, mode)
     tab = device.log_in(account, "/settings")
     tab.expect_heading("Settings")
-    wait_for_end(idle_stack, account)
+    expire_sessions(brief_stack, account)
+    wait_for_expiry(brief_stack, account)
     tab.page.evaluate("undefined")  # Playwright reports earlier requests now
     del device.requests[:]
     tab.save_name("Ann")
     tab.expect_log_in(EXPIRED)
     tab.page.wait_for_timeout(1500)  # a loop would go on
-    sent = [(request.method, request.url.removeprefix(idle_stack.url)) for request in device.requests]
+    sent = [(request.method, request.url.removeprefix(brief_stack.url)) for request in device.requests]
     check = ("POST", REFRESH) if mode == "token" else ("GET", "/session/")
     assert [one for one in sent if not one[1].startswith("/app/")] == [("PATCH", "/auth/users/me/"), check]
-    expect(tab.page).to_have_url(f"{idle_stack.url}/app/log-in?reason=expired&returnUrl=%2Fsettings")
+    expect(tab.page).to_have_url(f"{brief_stack.url}/app/log-in?reason=expired&returnUrl=%2Fsettings")
 
 
 def test_the_app_starts_with_the_log_in_page_after_the_session_expired(
-    new: NewDevice, idle_stack: RunningStack, mode: Mode
+    new: NewDevice, brief_stack: RunningStack, mode: Mode
 ) -> None:
-    account = idle_stack.register()
-    device = new(idle_stack.url, mode)
+    account = brief_stack.register()
+    device = new(brief_stack.url, mode)
     device.log_in(account, "/settings").expect_heading("Settings")
-    wait_for_end(idle_stack, account)
+    expire_sessions(brief_stack, account)
+    wait_for_expiry(brief_stack, account)
     tab = device.open("/home")
     tab.expect_log_in()
     tab.page.wait_for_timeout(1500)
@@ -207,7 +212,13 @@ def test_a_deleted_account_is_logged_out(new: NewDevice, plain_stack: RunningSta
     account = plain_stack.register()
     tab = new(plain_stack.url, mode).log_in(account, "/settings")
     tab.press("Delete my account…")
-    tab.view.locator("app-delete-form input[name=current_password]").fill(PASSWORD)
+    password = tab.view.locator("app-delete-form input[name=current_password]")
+    expect(password).to_be_focused()
+    expect(tab.view.get_by_role("button", name="Delete my account for good")).to_be_in_viewport(ratio=1)
+    tab.press("Cancel")
+    expect(tab.view.get_by_role("heading", name="Delete account")).to_be_focused()
+    tab.press("Delete my account…")
+    password.fill(PASSWORD)
     tab.press("Delete my account for good")
     tab.expect_log_in("Your account has been deleted.")
     tab.log_in(account)
@@ -245,10 +256,8 @@ def end_all_sessions(stack: RunningStack, account: Account) -> None:
     assert stack.send("POST", "/auth/sessions/logout-all/", stack.login(account).access).ok
 
 
-def wait_for_end(stack: RunningStack, account: Account) -> None:
-    """Wait until a session that begins now has expired: the clock is that of other processes."""
-    refresh = stack.login(account).refresh
-    deadline = time.monotonic() + 30
-    while stack.send("POST", "/auth/jwt/verify/", json={"token": refresh}).status_code == 200:
-        assert time.monotonic() < deadline, "the session does not end"
-        time.sleep(0.1)
+def expire_sessions(stack: RunningStack, account: Account) -> None:
+    """Let the last use of each session be longer ago than a session may be idle."""
+    with closing(sqlite3.connect(stack.data_dir / SQLITE_FILES["auth"], timeout=30)) as database, database:
+        changed = database.execute("UPDATE sessions SET rotated_at = 0 WHERE user_id = ?", [UUID(account.id).hex])
+        assert changed.rowcount

@@ -109,7 +109,8 @@ class RunningSystem:
         `app` is the WSGI application as gunicorn names it, if it is not the service's own.
         """
         address = UnixSocket(self.plan.settings.run_dir / f"{name}.sock")
-        process = self.auth.variant(name, AUTH_BIND=address.bind, **environ)
+        internal = f"unix:{self.plan.settings.run_dir / name}-internal.sock"
+        process = self.auth.variant(name, AUTH_BIND=address.bind, AUTH_INTERNAL_BIND=internal, **environ)
         if app is not None:
             argv = (sys.executable, "-m", "gunicorn", "-c", "python:auth_service.gunicorn_conf", app)
             process.command = replace(process.command, argv=argv)

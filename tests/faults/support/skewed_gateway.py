@@ -3,8 +3,8 @@
 import os
 import time
 
-from gateway.app import Gateway
 from gateway.app import create_app as create_gateway
+from gateway.worker_application import Gateway
 
 SKEW = "CLOCK_SKEW"
 """The environment variable with the seconds that the clock is ahead."""

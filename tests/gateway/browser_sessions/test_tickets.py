@@ -1,5 +1,6 @@
 """A one-time ticket opens one stream, once, within thirty seconds."""
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -9,12 +10,15 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from contract.problems import Refused
 from contract.revocation import SESSION, STREAM, Revocation
+from gateway.browser_sessions.tickets import Tickets
 from tests.clocks import ShiftedClock
-from tests.gateway.access_tokens import PAST_EXPIRY, SigningKey, access_claims
+from tests.gateway.access_tokens import PAST_EXPIRY, PEER_SECRET, SigningKey, access_claims, read_claims
 from tests.gateway.browser import COOKIE, SAME_ORIGIN, log_in_for_cookie
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawResponse, single_request
@@ -24,6 +28,7 @@ from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.stand_ins.auth_service import AuthStandIn, serving
 from tests.gateway.stand_ins.valkey import Valkey, valkey_server
 from tests.gateway.stand_ins.websocket_service import websocket_service
+from tests.watched import watched
 
 
 @pytest.fixture(scope="module")
@@ -237,3 +242,38 @@ def test_while_redis_is_down_tickets_get_503_and_other_requests_are_served(
             assert (answer.status, answer.problem["code"]) == (503, "tickets_unavailable")
             assert answer.get("retry-after") is not None
         assert get(gateway, "/streams/x", ada).status == 200
+
+
+def test_a_ticket_of_a_gateway_that_has_read_the_other_secret_is_redeemed(redis_url: str) -> None:
+    old, new = PEER_SECRET, PEER_SECRET[::-1]
+
+    async def redeem(issuing: str, redeeming: str) -> str:
+        redis = AsyncRedis.from_url(redis_url)
+        try:
+            ticket = await Tickets(redis, watched(issuing), time.time).issue(read_claims())
+            return (await Tickets(redis, watched(redeeming), time.time).redeem(ticket)).subject
+        finally:
+            await redis.aclose()
+
+    for issuing, redeeming in ((old, f"{old}\n{new}"), (f"{old}\n{new}", f"{new}\n{old}"), (f"{new}\n{old}", new)):
+        assert asyncio.run(redeem(issuing, redeeming)) == read_claims().subject
+    with pytest.raises(Refused, match="ticket_invalid"):
+        asyncio.run(redeem(old, new))
+
+
+def test_a_ticket_keeps_the_claims_of_the_claims_hook_and_without_them_has_the_form_of_before(redis_url: str) -> None:
+    async def redeem(extra: str) -> tuple[str, object]:
+        redis = AsyncRedis.from_url(redis_url)
+        tickets = Tickets(redis, watched(PEER_SECRET), time.time)
+        try:
+            ticket = await tickets.issue(read_claims(extra=extra))
+            stored = await redis.get(f"ticket:{sha256(ticket.encode()).hexdigest()}")
+            return (await tickets.redeem(ticket)).extra, stored
+        finally:
+            await redis.aclose()
+
+    assert asyncio.run(redeem('{"tenant":"acme"}'))[0] == '{"tenant":"acme"}'
+    extra, stored = asyncio.run(redeem(""))
+    assert extra == ""
+    assert isinstance(stored, bytes)
+    assert b"extra" not in stored  # gateways of earlier versions would fail

@@ -9,8 +9,10 @@ from pathlib import Path
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from gateway.http.request_limits import RequestLimits
+from gateway.server.request_head_cache import RequestHeadCache
 from tests.gateway.cold_and_warm.cases import Case
-from tests.gateway.cold_and_warm.played_gateway import CountingCache, Effect, PlayedGateway, played_gateway
+from tests.gateway.cold_and_warm.played_gateway import Effect, PlayedGateway, played_gateway
 from tests.gateway.cold_and_warm.services import Services
 
 NEW_CONNECTIONS = 3
@@ -64,8 +66,10 @@ class Result:
         return "\n".join([str(self.difference or ""), *self.errors])
 
 
-def compare(cases: Iterable[Case], new_cache: Callable[[], CountingCache] = CountingCache) -> Result:
-    """Play `cases` on one gateway, until one of them shows a difference. `new_cache` returns an empty cache."""
+def compare(
+    cases: Iterable[Case], new_cache: Callable[[RequestLimits], RequestHeadCache] = RequestHeadCache
+) -> Result:
+    """Play `cases` on one gateway, until one of them shows a difference. `new_cache` makes an empty cache."""
     result, services = Result(), Services()
     services.loop.set_exception_handler(lambda _, context: result.errors.append(repr(context)))
     try:
@@ -80,7 +84,7 @@ async def _compare(
     cases: Iterable[Case],
     folder: Path,
     services: Services,
-    new_cache: Callable[[], CountingCache],
+    new_cache: Callable[[RequestLimits], RequestHeadCache],
     logs: list[EventDict],
     result: Result,
 ) -> None:
@@ -115,11 +119,11 @@ async def _difference(gateway: PlayedGateway, case: Case, index: int, result: Re
     connections = itertools.chain([("used", used)], (("new", gateway.connect()) for _ in range(NEW_CONNECTIONS)))
     for name, client in connections:
         await gateway.prepare_upstream(is_open=case.upstream_is_open)
-        found, kept = gateway.cache.found, gateway.cache.kept
+        found, kept = gateway.cache.sections_found, gateway.cache.whole_sections_found
         warm = await gateway.play(client, case.message)
         await gateway.hang_up(client)
         if warm != cold:
             return Difference(case, index, name, cold, warm)
-    result.recognized += gateway.cache.found > found
-    result.kept += gateway.cache.kept > kept
+    result.recognized += gateway.cache.sections_found > found
+    result.kept += gateway.cache.whole_sections_found > kept
     return None

@@ -5,20 +5,20 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from chassis.settings import load
-from gateway.app import Gateway, create_app
-from gateway.http.request import KnownFields
+from gateway.app import create_app
 from gateway.http.request_limits import RequestLimits
 from gateway.server.http_protocol import ServerProtocol
 from gateway.server.request_cycle import Message as AsgiMessage
 from gateway.server.request_head_cache import RequestHeadCache
 from gateway.settings import GatewaySettings
 from gateway.upstreams.registry import SWEEP_INTERVAL
+from gateway.worker_application import Gateway
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import IDENTITY_SECRET, PEER_SECRET
 from tests.gateway.cold_and_warm.cases import Message
@@ -86,27 +86,12 @@ class Effect(NamedTuple):
     """The state of the last used connection to each service: the states of others depend on earlier messages."""
 
 
-class CountingCache(RequestHeadCache):
-    """A cache that counts how many header sections it has recognized, and how many of them with their token."""
-
-    def __init__(self) -> None:
-        super().__init__(LIMITS)
-        self.found = self.kept = 0
-        self._returned: dict[bytes, KnownFields | None] = {}
-
-    def find_fields(self, section: bytes) -> KnownFields | None:
-        """Count the sections that are found."""
-        fields = super().find_fields(section)
-        self.found += fields is not None
-        self.kept += fields is not None and fields is self._returned.get(section)
-        self._returned[section] = fields
-        return fields
-
-
 class PlayedGateway:
     """Plays messages on connections to `gateway`."""
 
-    def __init__(self, gateway: Gateway, services: Services, new_cache: Callable[[], CountingCache]) -> None:
+    def __init__(
+        self, gateway: Gateway, services: Services, new_cache: Callable[[RequestLimits], RequestHeadCache]
+    ) -> None:
         self._gateway = gateway
         self._loop = services.loop
         self._services = services
@@ -119,13 +104,13 @@ class PlayedGateway:
 
     def forget(self) -> None:
         """Forget all header sections."""
-        self._gateway.request_head_cache = self.cache = self._new_cache()
+        self._gateway.request_head_cache = self.cache = self._new_cache(LIMITS)
 
     def connect(self) -> ConnectionEnd:
         """Return the gateway's end of a new client connection."""
         end = ConnectionEnd(self._loop, has_socket=True)
         protocol = ServerProtocol(self._config, self._state, {}, self._loop)
-        end.set_protocol(protocol)
+        end.set_protocol(cast(Any, protocol))
         protocol.connection_made(end)
         return end
 
@@ -191,7 +176,7 @@ def _for_the_parser(response: bytes) -> bytes:
 
 @asynccontextmanager
 async def played_gateway(
-    folder: Path, services: Services, new_cache: Callable[[], CountingCache]
+    folder: Path, services: Services, new_cache: Callable[[RequestLimits], RequestHeadCache]
 ) -> AsyncIterator[PlayedGateway]:
     """Start a gateway whose routes file is in `folder`, and stop it after the block. All handles have been used."""
     (folder / "routes.toml").write_text(ROUTES)

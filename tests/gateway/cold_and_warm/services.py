@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from contract.internal_api import EXCHANGE_PATH, SESSION_ENDED
 from contract.peer_token import PEER_HEADER
-from gateway.app import JWKS_PATH
+from gateway.tokens.jwks import JWKS_PATH
 from gateway.tokens.refresh import REFRESH_PATH
 from tests.gateway.access_tokens import jwks
 from tests.gateway.cold_and_warm.credentials import ACCESS_TOKENS, KEY, LIVE_HANDLES, NOW, REFRESH_TOKENS

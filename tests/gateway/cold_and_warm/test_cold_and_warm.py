@@ -10,13 +10,15 @@ from collections import Counter
 
 import pytest
 
+from gateway.compiled import is_compiled
 from gateway.http.request import KnownFields
+from gateway.http.request_limits import RequestLimits
+from gateway.server.request_head_cache import RequestHeadCache
 from tests.gateway.cold_and_warm.cases import draw_case
 from tests.gateway.cold_and_warm.comparison import compare
 from tests.gateway.cold_and_warm.fuzzing import describe, fuzz
-from tests.gateway.cold_and_warm.played_gateway import CountingCache
 
-CASES = int(os.environ.get("SALLYPORT_FUZZ") or 1_500)
+CASES = int(os.environ.get("SALLYPORT_FUZZ") or 1_000)
 SEED = int(os.environ.get("SALLYPORT_FUZZ_SEED") or 1)
 LEAST_SHARES = {
     "recognized": 0.3,
@@ -44,11 +46,11 @@ def test_a_message_has_the_same_effect_before_and_after_similar_messages() -> No
     assert [name for name, share in LEAST_SHARES.items() if reached[name] < share * cases] == []
 
 
-class CacheThatConfusesTokens(CountingCache):
+class CacheThatConfusesTokens(RequestHeadCache):
     """A defective cache: it returns every section with the token of the first request."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, limits: RequestLimits) -> None:
+        super().__init__(limits)
         self._first: KnownFields | None = None
 
     def find_fields(self, section: bytes) -> KnownFields | None:
@@ -60,6 +62,9 @@ class CacheThatConfusesTokens(CountingCache):
         return fields._replace(token=self._first.token)
 
 
+@pytest.mark.skipif(
+    is_compiled(), reason="the defective cache is interpreted, and cannot inherit from a compiled one"
+)
 def test_a_cache_that_returns_the_token_of_another_request_is_noticed() -> None:
     assert compare((draw_case(1, number) for number in range(300)), CacheThatConfusesTokens).difference is not None
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.app import Gateway
+from gateway.worker_application import Gateway
 from tests.gateway.access_tokens import SigningKey
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawResponse, single_request

@@ -14,12 +14,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.app import Gateway
-from gateway.http.request import Request
+from gateway.http.request import Request, RequestRecord
 from gateway.pipeline.pipeline import AdmittedRequest, Pipeline
 from gateway.proxy.dispatcher import Dispatcher
 from gateway.routing.routes import METHODS as METHODS_OF_ROUTES
 from gateway.suspendable import Suspendable, wait_for
+from gateway.worker_application import Gateway
 from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawResponse
@@ -169,19 +169,23 @@ def _dispatcher(app: Gateway) -> Dispatcher:
 def _suspend_admissions(pipeline: Pipeline) -> None:
     admit = pipeline.admit
 
-    def admit_after_waiting(request: Request, *, is_forwarded: bool = True) -> Suspendable[AdmittedRequest]:
+    def admit_after_waiting(
+        request: Request, record: RequestRecord, *, is_forwarded: bool = True
+    ) -> Suspendable[AdmittedRequest]:
         yield from wait_for(asyncio.sleep(0))
-        return (yield from admit(request, is_forwarded=is_forwarded))
+        return (yield from admit(request, record, is_forwarded=is_forwarded))
 
     pipeline.admit = admit_after_waiting  # type: ignore[method-assign]  # selects the variant
 
 
 def _keep_records(variant: GatewayVariant) -> None:
-    record = variant.dispatcher._record
+    record_request = variant.dispatcher._record
 
-    def keep(request: Request, status: int, started: float, code: str = "", reason: str = "") -> None:
+    def keep(
+        request: Request, record: RequestRecord, status: int, started: float, code: str = "", reason: str = ""
+    ) -> None:
         variant.recorded.append((status, code))
-        record(request, status, started, code, reason)
+        record_request(request, record, status, started, code, reason)
 
     variant.dispatcher._record = keep  # type: ignore[method-assign]  # an observer
 

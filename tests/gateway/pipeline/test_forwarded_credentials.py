@@ -24,6 +24,7 @@ from gateway.tokens.refresh import TokenRefresher
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import PEER_SECRET, SigningKey, access_claims
 from tests.gateway.tokens.verifier_harness import Publisher, VerifierHarness
+from tests.watched import watched
 
 ROUTE = Route(
     "/auth/", Upstream("auth", (), "", None, 1), True, frozenset(), frozenset({"GET", "POST"}), 0, Timeouts()
@@ -52,11 +53,12 @@ def forwarding(clock: MovableClock, signing_key: SigningKey, fetched_token: str)
         verifier, sessions, clear_cookie="session=", allowed_origins=AllowedOrigins()
     )
     page_sessions = PageSessions(
-        sessions, SessionCookieValues("session={}; Max-Age={}".format, "session="), PEER_SECRET, clock
+        sessions, SessionCookieValues("session={}; Max-Age={}".format, "session="), watched(PEER_SECRET), clock
     )
-    tickets = Tickets(Redis.from_url("redis://127.0.0.1:1"), PEER_SECRET, clock)
+    tickets = Tickets(Redis.from_url("redis://127.0.0.1:1"), watched(PEER_SECRET), clock)
     registry = authenticators(verifier, TokenRefresher(post), session_cookie, tickets, clock)
-    return CredentialForwarding(AuthenticateStage(registry, verifier), session_cookie, page_sessions, PEER_SECRET)
+    authentication = AuthenticateStage(registry, verifier)
+    return CredentialForwarding(authentication, session_cookie, page_sessions, watched(PEER_SECRET))
 
 
 def choose(

@@ -1,24 +1,29 @@
 """Identity headers are valid for one service, cached for thirty seconds, and safe in a header section."""
 
+from dataclasses import replace
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis.secret_rotation.watched_secret import WatchedSecret
 from contract.jws import read_unverified
-from contract.keys import assertion_signer
+from contract.secret_list import identity_signer
 from gateway.pipeline.identity_headers import MAX_AGE_SECONDS, IdentityHeaders
 from gateway.routing.routes import Claim, Upstream
+from gateway.worker.secret_watch import SecretWatch
 from sallyport_service import Identity
 from sallyport_service.assertion import InvalidAssertion, verify
 from sallyport_service.keys import verification_key
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import IDENTITY_SECRET, read_claims
+from tests.watched import watched_signer
 
 OTHER_SECRET = IDENTITY_SECRET[::-1]
-NOTES = Upstream("notes", (), "notes", assertion_signer(IDENTITY_SECRET), 1)
-MAIL = Upstream("mail", (), "mail", assertion_signer(OTHER_SECRET), 1)
+NOTES = Upstream("notes", (), "notes", watched_signer(IDENTITY_SECRET), 1)
+MAIL = Upstream("mail", (), "mail", watched_signer(OTHER_SECRET), 1)
 WITHOUT_IDENTITY = Upstream("weather", (), "weather", None, 1)
 NAMED: tuple[tuple[str, Claim], ...] = (
     ("Remote-User", "email"),
@@ -27,7 +32,7 @@ NAMED: tuple[tuple[str, Claim], ...] = (
     ("X-Webauth-Session", "sid"),
 )
 APP = Upstream("app", (), "app", None, 1, identity_headers=NAMED)
-APP_WITH_ASSERTION = Upstream("both", (), "both", assertion_signer(IDENTITY_SECRET), 1, identity_headers=NAMED)
+APP_WITH_ASSERTION = Upstream("both", (), "both", watched_signer(IDENTITY_SECRET), 1, identity_headers=NAMED)
 
 
 def fields(lines: bytes) -> dict[str, str]:
@@ -190,3 +195,28 @@ def test_no_claim_can_end_its_line_or_add_a_role(subject: str, email: str, roles
     received = fields(lines)
     assert unquote(received.get("Remote-User", "")) == email
     assert [unquote(role) for role in received.get("X-Forwarded-Groups", "").split(",") if role] == roles
+
+
+def test_assertions_of_a_replaced_secret_are_forgotten(clock: MovableClock, tmp_path: Path) -> None:
+    """They would be sent for thirty seconds, and the service may refuse them by then."""
+    file = tmp_path / "notes.secret"
+    file.write_text(IDENTITY_SECRET)
+    signer = WatchedSecret("notes.secret", IDENTITY_SECRET, file, identity_signer)
+    upstream, identity_headers = replace(NOTES, signer=signer), IdentityHeaders(10)
+    watch = SecretWatch([None, signer], identity_headers.forget)
+    first = identity_headers.lines(read_claims(), upstream, clock())
+    watch.check()
+    assert identity_headers.lines(read_claims(), upstream, clock()) == first
+    file.write_text(f"{OTHER_SECRET}\n{IDENTITY_SECRET}\n")
+    assert signer.check(), "a request may look at the file before the task does"
+    watch.check()
+    second = identity_headers.lines(read_claims(), upstream, clock())
+    identity_in(second, clock(), OTHER_SECRET)
+
+
+def test_the_assertion_contains_the_claims_of_the_claims_hook(clock: MovableClock) -> None:
+    claims = read_claims()._replace(extra='{"tenant":"acm\\u00e9","plan":{"seats":3}}')
+    lines = IdentityHeaders(10).lines(claims, NOTES, clock())
+    identity = identity_in(lines, clock())
+    assert identity.claims == {"tenant": "acmé", "plan": {"seats": 3}}
+    assert (identity.subject, identity.roles) == ("ada-id", ("user", "staff"))

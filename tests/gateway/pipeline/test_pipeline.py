@@ -17,7 +17,7 @@ from gateway.browser_sessions.page_sessions import PageSessions, SessionCookieVa
 from gateway.browser_sessions.sessions import BrowserSessions
 from gateway.browser_sessions.tickets import Tickets
 from gateway.http.origin import AllowedOrigins
-from gateway.http.request import HeaderSection, KnownFields, Request, RequestTarget
+from gateway.http.request import HeaderSection, KnownFields, Request, RequestRecord, RequestTarget
 from gateway.http.via import Via
 from gateway.pipeline.authenticate import AuthenticateStage
 from gateway.pipeline.authenticators.registry import authenticators
@@ -37,6 +37,7 @@ from tests.clocks import MovableClock
 from tests.gateway.access_tokens import IDENTITY_SECRET, PEER_SECRET, SigningKey, access_claims
 from tests.gateway.routes_toml import AUTH_UPSTREAM, limits, route_table, routes_toml, upstream_table
 from tests.gateway.tokens.verifier_harness import Publisher, VerifierHarness
+from tests.watched import watched
 
 ROUTES = routes_toml(
     AUTH_UPSTREAM,
@@ -75,12 +76,12 @@ class PipelineHarness:
 
     def admit(self, request: Request) -> AdmittedRequest:
         """Admit `request` in a task."""
-        return asyncio.run(run(self.pipeline.admit(request)))
+        return asyncio.run(run(self.pipeline.admit(request, RequestRecord())))
 
     def admit_at_once(self, request: Request) -> AdmittedRequest:
         """Admit `request` as an event-loop callback does, without a task. Fails if the admission has to wait."""
         with pytest.raises(StopIteration) as finished:
-            self.pipeline.admit(request).send(None)
+            self.pipeline.admit(request, RequestRecord()).send(None)
         admitted = finished.value.value
         assert isinstance(admitted, AdmittedRequest)
         return admitted
@@ -133,7 +134,7 @@ def harness(clock: MovableClock, signing_key: SigningKey, tmp_path: Path) -> Pip
         verifier_harness.token_verifier,
         TokenRefresher(post),
         session_cookie,
-        Tickets(redis, PEER_SECRET, clock),
+        Tickets(redis, watched(PEER_SECRET), clock),
         clock,
     )
     authentication = AuthenticateStage(registry, verifier_harness.token_verifier)
@@ -144,9 +145,12 @@ def harness(clock: MovableClock, signing_key: SigningKey, tmp_path: Path) -> Pip
             authentication,
             session_cookie,
             PageSessions(
-                sessions, SessionCookieValues("session={}; Max-Age={}".format, "session="), PEER_SECRET, clock
+                sessions,
+                SessionCookieValues("session={}; Max-Age={}".format, "session="),
+                watched(PEER_SECRET),
+                clock,
             ),
-            PEER_SECRET,
+            watched(PEER_SECRET),
         ),
         IdentityHeaders(10),
         RateLimiter(counters, clock),

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from gateway import app
+from gateway import worker_application
 from gateway.proxy.request_body import REQUEST_BUFFER_BYTES
 from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
@@ -195,7 +195,7 @@ def test_without_keys_a_token_is_refused_with_503(
     make_app: MakeApp, upstream: RawUpstream, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a 401, clients would drop valid tokens. Public routes still work."""
-    monkeypatch.setattr(app, "STARTUP_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(worker_application, "STARTUP_WAIT_SECONDS", 0.0)
     nowhere = make_app(AUTH_URL="http://127.0.0.1:1")
     with running(nowhere, until="/healthz") as gateway, gateway.connect() as client:
         answer = client.request("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {token}")

@@ -7,23 +7,27 @@ import pytest
 from structlog.testing import capture_logs
 
 from contract.problems import Refused
-from gateway.pipeline.pipeline import Pipeline
+from gateway.observability.metrics import Metrics
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import single_request
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.routes_toml import route_table, routes_toml, upstream_table
 from tests.gateway.running_gateway import RunningGateway, running
 
+WITHHELD = "X_Withheld: 1"
+"""A field that no service receives. The pipeline counts it."""
+
 
 @pytest.fixture
 def failing_gateway(monkeypatch: pytest.MonkeyPatch, make_app: MakeApp) -> Iterator[RunningGateway]:
-    """A gateway whose pipeline fails at every request."""
+    """A gateway whose pipeline fails at every request with a withheld field, because it cannot count it."""
 
-    def fail(*_: object) -> object:
-        raise ValueError("broken")
+    def fail(_: object, count: int) -> None:
+        if count:
+            raise ValueError("broken")
 
+    monkeypatch.setattr(Metrics, "count_withheld_fields", fail)
     with running(make_app()) as gateway:
-        monkeypatch.setattr(Pipeline, "admit", fail)
         yield gateway
 
 
@@ -31,7 +35,7 @@ def failing_gateway(monkeypatch: pytest.MonkeyPatch, make_app: MakeApp) -> Itera
 def test_an_unexpected_exception_is_a_500_and_is_logged(failing_gateway: RunningGateway, method: str) -> None:
     """GET is answered by callbacks, OPTIONS in a task."""
     with capture_logs() as lines:
-        answer = single_request(failing_gateway.port, f"{method} /public/ HTTP/1.1", "Host: h")
+        answer = single_request(failing_gateway.port, f"{method} /public/ HTTP/1.1", "Host: h", WITHHELD)
     assert (answer.status, answer.problem["code"]) == (500, "internal_error")
     logged = [line for line in lines if line["event"] == "unhandled_exception"]
     assert [line["request_id"] for line in logged] == [answer.get("x-request-id")]
@@ -39,7 +43,7 @@ def test_an_unexpected_exception_is_a_500_and_is_logged(failing_gateway: Running
 
 def test_a_connection_stays_open_after_an_unexpected_exception(failing_gateway: RunningGateway) -> None:
     with failing_gateway.connect() as client:
-        assert client.request("GET /public/ HTTP/1.1", "Host: h").status == 500
+        assert client.request("GET /public/ HTTP/1.1", "Host: h", WITHHELD).status == 500
         assert client.request("GET /healthz HTTP/1.1", "Host: h").status == 200
 
 
@@ -49,12 +53,13 @@ def test_a_refusal_by_callbacks_equals_one_in_a_task(
 ) -> None:
     """GET is answered by callbacks, OPTIONS in a task."""
 
-    def refuse(*_: object) -> object:
-        raise Refused("upstream_busy", retry_after=7)
+    def refuse(_: object, count: int) -> None:
+        if count:
+            raise Refused("upstream_busy", retry_after=7)
 
+    monkeypatch.setattr(Metrics, "count_withheld_fields", refuse)
     with running(make_app()) as gateway:
-        monkeypatch.setattr(Pipeline, "admit", refuse)
-        answer = single_request(gateway.port, f"{method} /public/ HTTP/1.1", "Host: h")
+        answer = single_request(gateway.port, f"{method} /public/ HTTP/1.1", "Host: h", WITHHELD)
     assert (answer.status, answer.problem["code"], answer.get("retry-after")) == (503, "upstream_busy", "7")
 
 

@@ -4,13 +4,15 @@ import time
 
 import pytest
 
+from chassis.settings import SettingsError
 from contract.identity import IDENTITY_HEADER
 from sallyport_service.assertion import verify
 from sallyport_service.keys import verification_key
-from tests.gateway.access_tokens import IDENTITY_SECRET
+from tests.gateway.access_tokens import IDENTITY_SECRET, SigningKey, access_claims
+from tests.gateway.conftest import MakeApp
 from tests.gateway.proxy.gateway_fields import GATEWAY_FIELDS, IDENTITY_FIELDS
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
-from tests.gateway.running_gateway import RunningGateway
+from tests.gateway.running_gateway import RunningGateway, running
 
 
 def forwarded(upstream: RawUpstream) -> list[tuple[str, str]]:
@@ -186,3 +188,22 @@ def test_a_valid_traceparent_is_forwarded_and_an_invalid_one_removed(
         assert forwarded(upstream) == [("traceparent", good)]
         client.request("GET /public/ HTTP/1.1", "Host: h", f"traceparent: {good}-x")
         assert forwarded(upstream) == []
+
+
+def test_a_service_gets_the_listed_claims_of_the_claims_hook(
+    make_app: MakeApp, upstream: RawUpstream, signing_key: SigningKey
+) -> None:
+    now = time.time()
+    claims = access_claims(now, jti=f"hooked-{now}", tenant="acmé", plan={"seats": 3}, internal="x")
+    with running(make_app(IDENTITY_CLAIMS="tenant, plan")) as gateway, gateway.connect() as client:
+        answer = client.request("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {signing_key.sign(claims)}")
+    assert answer.status == 200
+    assertion = upstream.last.get(IDENTITY_HEADER) or ""
+    identity = verify(assertion, key=verification_key(IDENTITY_SECRET), audience="notes", now=time.time())
+    assert identity.claims == {"tenant": "acmé", "plan": {"seats": 3}}
+
+
+@pytest.mark.parametrize("name", ["sub", "roles", "claims"])
+def test_a_claim_of_ours_cannot_be_forwarded_as_one_of_the_hook(make_app: MakeApp, name: str) -> None:
+    with pytest.raises(SettingsError, match=f"IDENTITY_CLAIMS must not contain {name}"):
+        make_app(IDENTITY_CLAIMS=f"tenant,{name}")

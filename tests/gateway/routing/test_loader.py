@@ -112,7 +112,7 @@ def test_a_secret_may_come_from_a_file_in_the_data_folder(tmp_path: Path) -> Non
     by_environ = parse(NOTES + route()).routes[0].upstream.signer
     assert by_file is not None
     assert by_environ is not None
-    assert by_file.sign(b"data") == by_environ.sign(b"data")
+    assert by_file.current().sign(b"data") == by_environ.current().sign(b"data")
 
 
 def test_equal_limits_have_equal_ids() -> None:

@@ -8,6 +8,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from gateway.server.client_address import TrustedProxies
+from gateway.server.connection_deadlines import ClientTimeouts
 from gateway.server.http_protocol import ServerProtocol
 from gateway.server.malformed_requests import MalformedRequests
 from gateway.server.proxy_protocol import ProxyProtocol
@@ -114,6 +115,7 @@ class MemoryTransport(asyncio.Transport):
 class MemoryApplication:
     """An application that keeps each request, so that the test can answer it."""
 
+    client_timeouts = ClientTimeouts()
     max_bytes_outside_bodies = 98_304
     default_response_lines: Mapping[str, bytes] = {"http": b""}
 

@@ -12,7 +12,7 @@ from tests.clocks import MovableClock
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import running
-from tests.gateway.server.connections.test_connection_deadlines import ShortTimeouts
+from tests.gateway.server.connections.test_connection_deadlines import SHORT_TIMEOUTS
 
 MALFORMED = {
     "not HTTP": (400, "bad_request", b"\0\r\n\r\n"),
@@ -74,7 +74,7 @@ def test_the_response_and_the_log_have_the_same_request_id_and_it_is_counted(
         "not_logged": 0,
     }
     assert totals["sallyport_gateway_malformed_requests_total", code] == 1
-    assert totals["sallyport_gateway_requests_total", str(status)] == 1
+    assert totals["sallyport_gateway_requests_total", "none", "other", str(status)] == 1
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_the_response_and_the_log_have_the_same_request_id_and_it_is_counted(
 def test_a_request_that_is_incomplete_at_the_deadline_is_a_408(
     make_app: MakeApp, auth_upstream: RawUpstream, upstream: RawUpstream, lines: list[Any], raw: bytes, code: str
 ) -> None:
-    with running(make_app(), ShortTimeouts) as gateway, gateway.connect() as client:
+    with running(make_app(), SHORT_TIMEOUTS) as gateway, gateway.connect() as client:
         client.send(raw)
         response = client.read_response("POST")
         assert (response.status, response.problem["code"]) == (408, code)
@@ -102,7 +102,7 @@ def test_a_request_that_is_incomplete_at_the_deadline_is_a_408(
 def test_a_connection_without_input_is_closed_without_a_response_or_a_log_line(
     make_app: MakeApp, auth_upstream: RawUpstream, lines: list[Any]
 ) -> None:
-    with running(make_app(), ShortTimeouts) as gateway, gateway.connect() as client:
+    with running(make_app(), SHORT_TIMEOUTS) as gateway, gateway.connect() as client:
         assert client.is_closed()
     assert [line for line in lines if line["event"] == "malformed_request"] == []
 

@@ -8,7 +8,6 @@ import uuid
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from contract.keys import assertion_signer
 from gateway.pipeline.identity_headers import IdentityHeaders, cached_assertions
 from gateway.routing.routes import Upstream
 from gateway.tokens.auth_client import AuthResponse
@@ -16,9 +15,10 @@ from gateway.tokens.usage_reports import UsageReports
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import IDENTITY_SECRET, SigningKey, access_claims
 from tests.gateway.tokens.verifier_harness import Publisher, VerifierHarness
+from tests.watched import watched_signer
 
 TOKENS = 6_000
-NOTES = Upstream("notes", (), "notes", assertion_signer(IDENTITY_SECRET), 1)
+NOTES = Upstream("notes", (), "notes", watched_signer(IDENTITY_SECRET), 1)
 
 
 def sign_tokens(key: SigningKey, now: float) -> bytes:

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from structlog.testing import capture_logs
 
-from gateway.tokens.verification_keys import START_SECONDS, VerificationKeys
+from gateway.tokens.verification_keys import START_SECONDS, VerificationKeys, retry_seconds
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import SigningKey
 from tests.gateway.tokens.verifier_harness import JWKS_MAX_AGE, Publisher
@@ -157,3 +157,22 @@ def test_during_a_start_a_failed_fetch_is_repeated_soon(publisher: Publisher, cl
 
     asyncio.run(main())
     assert publisher.fetched > 1
+
+
+@pytest.mark.parametrize("seconds", [0.1, 1.0, 3.0, 8.0])
+def test_a_gateway_is_at_most_a_tenth_later_than_the_auth_service(seconds: float) -> None:
+    """The auth service answers after `seconds`. An immediate fetch of the JWKS would be there at once."""
+    assert _fetched_at(seconds)[-1] - seconds <= max(0.05, seconds / 10)
+
+
+def test_a_gateway_that_waits_for_the_auth_service_fetches_ever_less_often() -> None:
+    assert len(_fetched_at(START_SECONDS)) < 50
+    assert len(_fetched_at(START_SECONDS + 60)) - len(_fetched_at(START_SECONDS)) == 60
+
+
+def _fetched_at(answers_from: float) -> list[float]:
+    """Return when the JWKS is fetched, in seconds after the start, by an auth service that answers from then on."""
+    times = [0.0]
+    while times[-1] < answers_from:
+        times.append(times[-1] + retry_seconds(times[-1]))
+    return times

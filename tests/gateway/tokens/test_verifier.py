@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import json
 from typing import Any
 
 import jwt
@@ -30,6 +31,22 @@ def test_the_claims_of_a_valid_token_are_returned(harness: VerifierHarness, sign
         await harness.load()
         claims = await harness.authenticate(signing_key.sign(access_claims(harness.clock())))
         assert (claims.subject, claims.session, claims.roles) == ("ada-id", "ada-session", ("user", "staff"))
+
+    asyncio.run(main())
+
+
+def test_the_listed_claims_of_the_claims_hook_are_kept_and_no_others(
+    clock: MovableClock, signing_key: SigningKey
+) -> None:
+    harness = VerifierHarness(clock, Publisher([signing_key]), extra_claims=("tenant", "plan", "missing"))
+
+    async def main() -> None:
+        await harness.load()
+        hooked = access_claims(clock(), tenant='acm"é', plan={"seats": 3}, internal="secret")
+        for _ in range(2):  # verified, and then from the cache
+            claims = await harness.authenticate(signing_key.sign(hooked))
+            assert json.loads(claims.extra) == {"tenant": 'acm"é', "plan": {"seats": 3}}
+        assert (await harness.authenticate(signing_key.sign(access_claims(clock())))).extra == ""
 
     asyncio.run(main())
 

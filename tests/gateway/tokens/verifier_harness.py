@@ -43,6 +43,8 @@ class VerifierHarness:
     """Maximum number of cached tokens."""
     foreign: ForeignTokens | None = None
     """Exchanges tokens of a Django project."""
+    extra_claims: tuple[str, ...] = ()
+    """Claims of the claims hook that services receive."""
     presented: list[AccessClaims] = field(default_factory=list)
     """The claims passed to `on_presented`."""
 
@@ -59,6 +61,7 @@ class VerifierHarness:
             size=self.size,
             leeway=10.0,
             foreign=self.foreign,
+            extra_claims=self.extra_claims,
         )
 
     async def load(self) -> None:

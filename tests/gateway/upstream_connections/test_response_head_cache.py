@@ -79,20 +79,19 @@ def test_the_cache_keeps_a_bounded_number_of_lines() -> None:
     assert 0 < len(cache) <= MAX_LINES
 
 
-class _Reader(ResponseParser):
-    """The parser, with what a connection keeps of a response."""
+def _parsed(data: bytes, *, keep_cookies: bool) -> ResponseParser:
+    """Return the parser after the response in `data`."""
+    parser = ResponseParser()
+    parser._keep_cookies = keep_cookies
+    try:
+        parser.feed(data)
+    except Exception:  # noqa: BLE001 - httptools wraps every error; all of them mean that it is malformed
+        parser.complete = False
+    return parser
 
-    def __init__(self, data: bytes, *, keep_cookies: bool) -> None:
-        super().__init__()
-        self._keep_cookies = keep_cookies
-        try:
-            self._parser.feed_data(data)
-        except Exception:  # noqa: BLE001 - httptools wraps every error; all of them mean that it is malformed
-            self.complete = False
 
-    @property
-    def is_whole(self) -> bool:
-        return self.complete and self._keeps_alive and not self.has_url_fields and not self.identity_rejection
+def _is_whole(parser: ResponseParser) -> bool:
+    return parser.complete and parser._keeps_alive and not parser.has_url_fields and not parser.identity_rejection
 
 
 NAMES = st.sampled_from(
@@ -158,8 +157,8 @@ def assert_read_as_parsed(cache: ResponseHeadCache, data: bytes, *, keep_cookies
     head = cache.find(data)
     if head is None or len(data) != len(head.head) + head.length:
         return
-    parsed = _Reader(data, keep_cookies=keep_cookies)
-    assert parsed.is_whole
+    parsed = _parsed(data, keep_cookies=keep_cookies)
+    assert _is_whole(parsed)
     body = data[len(head.head) :]
     assert (head.status, head.fields(), body) == (parsed.status, parsed.headers, b"".join(parsed._chunks))
 

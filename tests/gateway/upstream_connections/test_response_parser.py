@@ -7,18 +7,8 @@ from gateway.upstream_connections.response_parser import ResponseParser
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
-class Parser(ResponseParser):
-    """A parser that is fed by the test."""
-
-    __slots__ = ()
-
-    def feed(self, data: bytes) -> None:
-        """Parse the next bytes."""
-        self._parser.feed_data(data)
-
-
-def fed(*parts: bytes) -> Parser:
-    parser = Parser()
+def fed(*parts: bytes) -> ResponseParser:
+    parser = ResponseParser()
     for part in parts:
         parser.feed(part)
     return parser

@@ -26,6 +26,8 @@ from tests.gateway.raw_upstream import RawUpstream
 from tests.ports import free_port
 from tests.system.support.running_stack import clean_environ
 
+pytestmark = pytest.mark.system
+
 FILE = """
 [upstreams.notes]
 urls = ["${RESOURCE_URL}"]

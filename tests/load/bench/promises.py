@@ -43,9 +43,9 @@ def _rate_over(work: str, other: str, least: float, title: str, *, ours: str = O
     return Promise(title, needs, lambda runs: runs[work][ours].rate / runs[work][other].rate, least=least)
 
 
-def _cpu_over(work: str, other: str, most: float, title: str) -> Promise:
-    needs = ((work, OURS), (work, other))
-    return Promise(title, needs, lambda runs: runs[work][OURS].cpu / runs[work][other].cpu, most=most)
+def _cpu_over(work: str, other: str, most: float, title: str, *, ours: str = OURS) -> Promise:
+    needs = ((work, ours), (work, other))
+    return Promise(title, needs, lambda runs: runs[work][ours].cpu / runs[work][other].cpu, most=most)
 
 
 def _p99_over(work: str, others: tuple[str, ...], title: str) -> Promise:
@@ -74,6 +74,18 @@ PROMISES = (
         (("cookie", OURS), ("both", OURS)),
         _cookie_over_bearer,
         most=1.15,
+    ),
+    _cpu_over("both", peers.UNCOUNTED, 1.05, "path and head new: CPU a request over that without metrics"),
+    _cpu_over("identical", peers.UNCOUNTED, 1.05, "identical requests: CPU a request over that without metrics"),
+    *(
+        _cpu_over(
+            work,
+            peers.UNOBSERVED,
+            1.05,
+            f"{title}: CPU a request with metrics, log and 1 % of traces over that with none",
+            ours=peers.SAMPLED,
+        )
+        for work, title in (("both", "path and head new"), ("identical", "identical requests"))
     ),
     _cpu_over("no-token", peers.ENVOY, 1.5, "401 without a token: CPU a request over Envoy"),
     _cpu_over("bad-token", peers.ENVOY, 1.5, "401 for a bad signature: CPU a request over Envoy"),

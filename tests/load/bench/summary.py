@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from tests.load.bench.tables import Table
 from tests.load.measuring.wrk import Run
-from tests.load.peers import ENVOY, FASTIFY_CACHED, HAPROXY, NGINX_KEEPALIVE, PLAIN, SALLYPORT
+from tests.load.peers import ENVOY, FASTIFY_CACHED, HAPROXY, INTERPRETED, NGINX_KEEPALIVE, PLAIN, SALLYPORT
 
 COLUMNS = {"mix": "the mix of an application", "both": "every path and head new", "identical": "identical requests"}
 """The workloads of the summary, in their order, and the heads of their columns."""
@@ -12,6 +12,7 @@ _ROWS = {
     PLAIN: "nginx, new upstream connections, no authentication",
     NGINX_KEEPALIVE: "nginx, upstream keep-alive, no authentication",
     SALLYPORT: "**Sallyport**",
+    INTERPRETED: "Sallyport, interpreted",
     HAPROXY: "HAProxy, verifies each time",
     ENVOY: "Envoy with its JWT filter",
     FASTIFY_CACHED: "fastify, cached tokens",

@@ -1,10 +1,12 @@
 """Command-line options and exit statuses that the measurements share."""
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from stack.plan import ROOT
 from tests.load.measuring.processes import NotServing, allow_many_files, end_as_by_ctrl_c
 from tests.load.measuring.tools import Missing, install_tools
 
@@ -28,6 +30,7 @@ def run_measurement(measurement: Callable[[argparse.Namespace], Sequence[str]], 
     end_as_by_ctrl_c()
     try:
         install_tools()
+        _compile_gateway()
         problems = measurement(options)
     except KeyboardInterrupt:
         sys.stderr.write("stopped; everything that was started has been ended\n")
@@ -36,3 +39,9 @@ def run_measurement(measurement: Callable[[argparse.Namespace], Sequence[str]], 
         problems = [str(problem)]
     sys.stderr.writelines(f"{problem}\n" for problem in problems)
     return 1 if problems else 0
+
+
+def _compile_gateway() -> None:
+    """Compile the gateway if it is not compiled, or if its sources have changed. Raises Missing."""
+    if subprocess.run([sys.executable, "-m", "compilation"], cwd=ROOT, check=False).returncode != 0:
+        raise Missing("the gateway was not compiled; its figures are those of the compiled one")

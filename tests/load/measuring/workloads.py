@@ -29,11 +29,14 @@ READING_UPSTREAM = "reading"
 SLOW_UPSTREAM = "slow"
 
 NGINX = (peers.PLAIN, peers.NGINX_KEEPALIVE)
-NATIVE_PROXIES = (peers.HAPROXY, peers.ENVOY)
-ALL_SERVERS = tuple(peer.name for peer in peers.PEERS)
+NATIVE_PROXIES = (peers.EDGE, peers.HAPROXY, peers.ENVOY)
+OBSERVED = (peers.UNCOUNTED, peers.UNOBSERVED, peers.SAMPLED)
+"""Sallyport with less or more of metrics, log and traces than by default."""
+ALL_SERVERS = tuple(peer.name for peer in peers.PEERS if peer.name not in (*OBSERVED, peers.INTERPRETED))
 GATEWAYS = (peers.SALLYPORT, *NATIVE_PROXIES)
 WITH_ENVOY = (DIRECT, *NGINX, peers.SALLYPORT, peers.ENVOY)
 WITH_NATIVE_PROXIES = (DIRECT, *NGINX, *GATEWAYS)
+WITH_OBSERVED = (DIRECT, *NGINX, peers.SALLYPORT, *OBSERVED, *NATIVE_PROXIES)
 
 
 ScriptArguments = Callable[[Supplies, int], tuple[str, ...]]
@@ -67,11 +70,18 @@ class Workload:
 
     def with_earlier(self) -> "Workload":
         """Return the same workload, with the earlier Sallyport after the present one."""
-        return replace(self, servers=_with_earlier(self.servers), warmed=_with_earlier(self.warmed))
+        return self._with(peers.EARLIER)
+
+    def with_interpreted(self) -> "Workload":
+        """Return the same workload, with the interpreted Sallyport after the compiled one."""
+        return self._with(peers.INTERPRETED)
+
+    def _with(self, other: str) -> "Workload":
+        return replace(self, servers=_with(other, self.servers), warmed=_with(other, self.warmed))
 
     def turn(self, supplies: Supplies, number: int, seconds: int, server: str = peers.SALLYPORT) -> Turn:
         """Return the turn of a server in a round."""
-        is_ours = server in (peers.SALLYPORT, peers.EARLIER)
+        is_ours = server in (peers.SALLYPORT, peers.EDGE, peers.INTERPRETED, *OBSERVED, peers.EARLIER)
         arguments = self.arguments if is_ours or self.elsewhere is None else self.elsewhere
         return Turn(self.path, self.connections, seconds + self.extra_seconds, arguments(supplies, number))
 
@@ -81,9 +91,9 @@ class Workload:
         return Turn(self.path, self.connections, 120, self.warm(supplies, 0))
 
 
-def _with_earlier(servers: tuple[str, ...]) -> tuple[str, ...]:
+def _with(other: str, servers: tuple[str, ...]) -> tuple[str, ...]:
     index = servers.index(peers.SALLYPORT) + 1 if peers.SALLYPORT in servers else 0
-    return (*servers[:index], peers.EARLIER, *servers[index:]) if index else servers
+    return (*servers[:index], other, *servers[index:]) if index else servers
 
 
 def _note(supplies: Supplies, _: int) -> tuple[str, ...]:
@@ -166,7 +176,7 @@ def _application(
     arguments = _send(name, shares, *bodies, options=options)
     workload = Workload(name, title, arguments, servers, elsewhere, similar=similar)
     if any(kind.credentials is session_cookie for _, kind in shares):
-        return replace(workload, warm=_each_session, warmed=(peers.SALLYPORT,))
+        return replace(workload, warm=_each_session, warmed=(peers.SALLYPORT, peers.EDGE))
     return workload
 
 
@@ -201,7 +211,7 @@ APPLICATION = (
         "note.json",
         "list.json",
         *NEWS,
-    ),
+    ).with_interpreted(),
     _application(
         "mix-paced",
         f"The mix below saturation: each client pauses for {PAUSE} ms on average",
@@ -212,7 +222,9 @@ APPLICATION = (
         *NEWS,
         options=(f"pause={PAUSE}",),
     ),
-    _application("both", "Every path and response head new", ((100, _GET_NEW),), WITH_NATIVE_PROXIES, *NEWS),
+    _application(
+        "both", "Every path and response head new", ((100, _GET_NEW),), WITH_OBSERVED, *NEWS
+    ).with_interpreted(),
     _application(
         "paths", "Every path and query new", ((100, Kind(new_target("/api/items"))),), WITH_ENVOY, "note.json"
     ),
@@ -235,9 +247,9 @@ APPLICATION = (
         "identical",
         "Identical requests of 100 users",
         ((100, Kind(repeated_target("/api/note"), is_new=False)),),
-        WITH_NATIVE_PROXIES,
+        WITH_OBSERVED,
         "note.json",
-    ),
+    ).with_interpreted(),
     _application(
         "small-post",
         "POST of 200 bytes, each new",
@@ -280,7 +292,7 @@ WORKLOADS = (
         _many,
         (*WITH_NATIVE_PROXIES, peers.FASTIFY_CACHED),
         warm=_each_of_many,
-        warmed=(peers.SALLYPORT, peers.ENVOY, peers.FASTIFY_CACHED),
+        warmed=(peers.SALLYPORT, peers.EDGE, peers.ENVOY, peers.FASTIFY_CACHED),
     ),
     Workload("download", "1 MiB down", _download, WITH_NATIVE_PROXIES, path="/api/big"),
     Workload("no-token", "401 without a token (relative to nginx forwarding a valid one)", _no_token, GATEWAYS),

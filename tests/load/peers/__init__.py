@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.load.measuring.processes import Process, Processes
-from tests.load.peers import envoy, fastify, haproxy, nginx, python_gateways, sallyport
+from tests.load.peers import edge, envoy, fastify, haproxy, nginx, python_gateways, sallyport
 from tests.load.peers.setup import PeerSetup
 
 
@@ -25,6 +25,11 @@ class Peer:
 PLAIN = "nginx, plain proxy"
 NGINX_KEEPALIVE = "nginx, upstream keep-alive"
 SALLYPORT = "Sallyport"
+UNCOUNTED = "Sallyport, no metrics"
+UNOBSERVED = "Sallyport, no metrics and no log"
+SAMPLED = "Sallyport, 1 % of traces"
+EDGE = "Sallyport behind its edge"
+INTERPRETED = "Sallyport, interpreted"
 EARLIER = "Sallyport, earlier"
 HAPROXY = "HAProxy"
 ENVOY = "Envoy"
@@ -37,6 +42,16 @@ PEERS = (
     Peer(PLAIN, "none: it forwards", nginx.start_plain, nginx.unavailable),
     Peer(NGINX_KEEPALIVE, "none: it forwards", nginx.start_keepalive, nginx.unavailable),
     Peer(SALLYPORT, "verified once, then cached; revocations known", sallyport.start, sallyport.unavailable),
+    Peer(UNCOUNTED, "as Sallyport", sallyport.start_uncounted, sallyport.unavailable),
+    Peer(UNOBSERVED, "as Sallyport", sallyport.start_unobserved, sallyport.unavailable),
+    Peer(SAMPLED, "as Sallyport", sallyport.start_traced, sallyport.unavailable),
+    Peer(
+        INTERPRETED,
+        "verified once, then cached; revocations known",
+        sallyport.start_interpreted,
+        sallyport.unavailable,
+    ),
+    Peer(EDGE, "first use: the gateway; then verified each time; revocations known", edge.start, edge.unavailable),
     Peer(HAPROXY, "verified each time; revocations not known", haproxy.start, haproxy.unavailable),
     Peer(ENVOY, "verified once, then cached; revocations not known", envoy.start, envoy.unavailable),
     Peer(FASTIFY, "verified each time; Redis queried each time", fastify.start_checking, fastify.unavailable),

@@ -17,6 +17,7 @@ from typing import Any
 import requests
 
 from stack.plan import ROOT
+from tests import secrets_in_logs
 from tests.ports import free_port
 
 READY = "Sallyport is ready on "
@@ -123,6 +124,7 @@ class RunningStack(Client):
         # The gateway would wait for an idle connection.
         self.http.close()
         end(self.process)
+        secrets_in_logs.search(f"the log of the stack at {self.url}", self.output())
 
     def pids(self, name: str = "") -> set[int]:
         """Return the process ids of the stack, or of one service (`gateway`, `auth_service`, ...). Needs /proc."""
@@ -155,6 +157,7 @@ def start_stack(folder: Path, **settings: str) -> RunningStack:
         **clean_environ(),
         "DATA_DIR": str(folder / "data"),
         "GATEWAY_PORT": port,
+        "LOG_FORMAT": "json",
         "RATE_LIMITS": "off",
         **settings,
     }

@@ -74,11 +74,12 @@ export function exchangeOf(
     for (let isFinal = false; ; ) {
       const used = keeper.credential;
       const answer = await attempt(authorizationOf(used, method));
+      const isLate = keeper.credential !== used;
       if (answer.status !== 401 || !used || isFinal || !(await abortable(keeper.renew(used), signal))) return answer;
       if (!replayable) throw notRepeatable();
       discard(answer);
-      // A credential that another tab stored may have expired as well: after its 401 there is one more repetition.
-      isFinal = keeper.isFromServer;
+      // One that was there before the 401, or that another tab stored, may have expired as well: then once more.
+      isFinal = !isLate && keeper.isFromServer;
     }
   };
 }

@@ -146,6 +146,21 @@ test("a stream that waits connects at once when the gateway answers again", asyn
   expect(opened()).toHaveLength(2);
 });
 
+test("an open stream connects again after the network was lost, because its connection may be dead", async () => {
+  const { client, errors, gateway } = await open();
+  opened()[0]!.emit("created", "one", "1");
+  gateway.fail("/api/notes/", "lost-before");
+  await expect(client.fetch("/api/notes/")).rejects.toThrow("No answer");
+  expect(client.session.current.offline).toBe(true);
+  expect(opened()[0]!.closed).toBe(false);
+  await client.fetch("/api/notes/");
+  await vi.advanceTimersByTimeAsync(0);
+  expect(opened()[0]!.closed).toBe(true);
+  expect(opened()).toHaveLength(2);
+  expect(opened()[1]!.query["last_event_id"]).toBe("1");
+  expect(errors.map(({ final }) => final)).toEqual([false]);
+});
+
 test("without an EventSource the stream ends with an error that says what to do", async () => {
   const { errors } = await open({}, { EventSource: undefined as never });
   await vi.advanceTimersByTimeAsync(0);

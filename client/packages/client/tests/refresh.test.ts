@@ -32,6 +32,20 @@ test("a late 401 of an old token does not refresh again", async () => {
   expect(gateway.count(REFRESH)).toBe(1);
 });
 
+test("a late 401 of an old token leads to one refresh if the token after it has expired as well", async () => {
+  const { gateway, client } = await signedIn();
+  gateway.expireAccessTokens();
+  const [late, release] = latch();
+  gateway.fail("/slow", late);
+  const slow = client.fetch("/slow");
+  await client.fetch("/api/notes/");
+  gateway.expireAccessTokens();
+  release();
+  expect((await slow).status).toBe(200);
+  expect(gateway.count("/slow")).toBe(3);
+  expect(gateway.count(REFRESH)).toBe(2);
+});
+
 test("after a refused refresh every waiting request gets its 401, and the user is signed out once", async () => {
   const { gateway, client, storage, signOuts } = await signedIn();
   gateway.endSessions();

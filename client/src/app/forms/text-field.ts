@@ -5,7 +5,12 @@ import { IonInputPasswordToggle } from "@ionic/angular/ion-input-password-toggle
 import { Language } from "../language/language";
 import type { FieldForm } from "./form-state";
 
-/** One line of text in a form, with its label and what is wrong with it. */
+/**
+ * One line of text in a form, with its label and what is wrong with it.
+ *
+ * Ionic shows an error if the element has the classes ion-invalid and ion-touched. When the field loses the focus, its
+ * Angular directive replaces them by those of Angular's forms: `ng-invalid` becomes `ion-invalid`.
+ */
 @Component({
   selector: "app-text-field",
   changeDetection: ChangeDetectionStrategy.OnPush,
@@ -28,6 +33,8 @@ import type { FieldForm } from "./form-state";
       [autocomplete]="autocomplete()"
       [class.ion-invalid]="!!error()"
       [class.ion-touched]="!!error()"
+      [class.ng-invalid]="!!error()"
+      [class.ng-touched]="!!error()"
       (ionInput)="form().edited(name())"
       (ionBlur)="left($event)"
     >

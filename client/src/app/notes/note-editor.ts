@@ -76,6 +76,8 @@ import { NotesStore } from "./notes-store";
               [errorText]="form.errors()['body']"
               [class.ion-invalid]="!!form.errors()['body']"
               [class.ion-touched]="!!form.errors()['body']"
+              [class.ng-invalid]="!!form.errors()['body']"
+              [class.ng-touched]="!!form.errors()['body']"
               (ionInput)="form.edited('body')"
             />
             <div class="form-actions">

@@ -118,6 +118,19 @@ describe("NotesStore", () => {
     expect(titles(store)).toEqual(["Ferry"]);
   });
 
+  it("keeps what changed while the list was being read", async () => {
+    const store = await start(BREAD);
+    let answer: () => void = () => undefined;
+    const slow = new Promise<void>((resolve) => (answer = resolve));
+    gateway.on("GET /api/notes/", () => slow.then(() => page(BREAD)));
+    const reading = store.load();
+    gateway.send("created", FERRY);
+    gateway.send("changed", note("1", "Rye bread", 2));
+    answer();
+    await reading;
+    expect([titles(store), store.count()]).toEqual([["Ferry", "Rye bread"], 2]);
+  });
+
   it("says that the list could not be read", async () => {
     const store = await start(BREAD);
     gateway.on("GET /api/notes/", () => [500, {}]);

@@ -23,6 +23,8 @@ export class NotesStore {
   private readonly nextPage = signal<number | null>(null);
   /** Ids of deleted notes: a late answer must not bring one back. */
   private readonly deleted = new Set<string>();
+  /** Notes that changed since the list was last asked for: its answer may be older, so they are applied to it. */
+  private readonly changed = new Map<string, Note>();
   /** Ends the requests and the stream of one user. */
   private work = new AbortController();
   /** Ends the list request that a newer one replaces. */
@@ -58,11 +60,13 @@ export class NotesStore {
 
   /** Read the list again. */
   async load(): Promise<void> {
+    this.changed.clear();
     const loaded = await this.readPage(1);
     if (!loaded) return;
     this.notes.set(loaded.results.filter((note) => !this.deleted.has(note.id)));
     this.total.set(loaded.count);
     this.nextPage.set(loaded.next ? 2 : null);
+    for (const note of this.changed.values()) this.apply(note);
     this.loading.set("loaded");
   }
 
@@ -83,7 +87,9 @@ export class NotesStore {
     const note = id
       ? await this.client.json<Note>(`/api/notes/${id}/`, { method: "PATCH", json: draft, signal })
       : await this.client.json<Note>("/api/notes/", { json: draft, signal });
-    if (!signal.aborted) this.put(note, !id);
+    if (signal.aborted) return note;
+    this.changed.set(note.id, note);
+    this.put(note, !id);
     return note;
   }
 
@@ -113,6 +119,7 @@ export class NotesStore {
     this.total.set(0);
     this.nextPage.set(null);
     this.deleted.clear();
+    this.changed.clear();
     this.query.set("");
     this.loading.set("loading");
     this.streaming.set(false);
@@ -138,9 +145,16 @@ export class NotesStore {
   }
 
   private received(note: Note): void {
-    const known = this.notes().some(({ id }) => id === note.id);
-    if (matches(note, this.query())) this.put(note, !known);
-    else if (known) this.remove(note.id);
+    this.changed.set(note.id, note);
+    this.apply(note);
+  }
+
+  /** Take over a version of a note: show it if the search selects it, unless the list has a newer one. */
+  private apply(note: Note): void {
+    const present = this.notes().find(({ id }) => id === note.id);
+    if (present && present.updated_at > note.updated_at) return;
+    if (matches(note, this.query())) this.put(note, !present);
+    else this.remove(note.id);
   }
 
   /** Put a note into the list, unless the list has a newer one. `isNew` also counts it. */

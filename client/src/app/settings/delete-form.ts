@@ -1,4 +1,4 @@
-import { ChangeDetectionStrategy, Component, inject, signal } from "@angular/core";
+import { afterNextRender, ChangeDetectionStrategy, Component, ElementRef, inject, Injector, signal } from "@angular/core";
 import { IonButton } from "@ionic/angular/ion-button";
 import { injectClient } from "@sallyport/client/angular";
 
@@ -17,7 +17,7 @@ import { UserNameField } from "./user-name-field";
   imports: [FormMessage, IonButton, SubmitButton, TextField, UserNameField],
   template: `
     <section class="card danger-zone" aria-labelledby="delete-heading">
-      <h2 id="delete-heading">{{ texts().settings.delete }}</h2>
+      <h2 id="delete-heading" tabindex="-1">{{ texts().settings.delete }}</h2>
       <p>{{ texts().settings.deleteText }}</p>
       @if (isConfirming()) {
         <form novalidate (submit)="delete($event)">
@@ -32,11 +32,11 @@ import { UserNameField } from "./user-name-field";
           />
           <div class="form-actions">
             <app-submit-button color="danger" [label]="texts().settings.deleteSubmit" [busy]="form.busy()" [expand]="undefined" />
-            <ion-button fill="clear" color="medium" (click)="isConfirming.set(false)">{{ texts().common.cancel }}</ion-button>
+            <ion-button fill="clear" color="medium" (click)="confirm(false)">{{ texts().common.cancel }}</ion-button>
           </div>
         </form>
       } @else {
-        <ion-button fill="outline" color="danger" (click)="ask()">{{ texts().settings.deleteStart }}</ion-button>
+        <ion-button fill="outline" color="danger" (click)="confirm(true)">{{ texts().settings.deleteStart }}</ion-button>
       }
     </section>
   `,
@@ -48,15 +48,26 @@ export class DeleteForm {
   protected readonly texts = inject(Language).texts;
   private readonly client = injectClient();
   private readonly navigation = inject(SessionNavigation);
+  private readonly element = inject<ElementRef<HTMLElement>>(ElementRef).nativeElement;
+  private readonly injector = inject(Injector);
 
-  protected ask(): void {
+  /** Show the password and the second button, or the first button. The focus moves, because the pressed button is removed. */
+  protected confirm(isConfirming: boolean): void {
     this.form.reset();
-    this.isConfirming.set(true);
+    this.isConfirming.set(isConfirming);
+    afterNextRender(() => void this.focus(), { injector: this.injector });
   }
 
   protected delete(event: Event): Promise<void> {
     return this.form.submit(event, async (values) => {
       await this.navigation.because("deleted", () => this.client.users.delete(values));
     });
+  }
+
+  private async focus(): Promise<void> {
+    const field = this.element.querySelector("ion-input");
+    const focused = field ? await field.getInputElement() : this.element.querySelector<HTMLElement>("h2");
+    focused?.focus();
+    this.element.scrollIntoView({ block: "nearest" });
   }
 }

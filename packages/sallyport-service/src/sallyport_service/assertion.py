@@ -33,6 +33,13 @@ class InvalidAssertion(Exception):
         self.reason = reason
 
 
+class BadSignature(InvalidAssertion):
+    """The signature is not that of the key. Another key may verify it."""
+
+    def __init__(self) -> None:
+        super().__init__("Token has a bad signature")
+
+
 def verify(assertion: str, *, key: VerificationKey, audience: str, now: float) -> Identity:
     """Return the identity in `assertion`, which must be for the service `audience`.
 
@@ -51,6 +58,7 @@ def verify(assertion: str, *, key: VerificationKey, audience: str, now: float) -
         session=_text_claim(claims, "sid"),
         email=_text_claim(claims, "email"),
         roles=tuple(_text_claim(claims, "roles", may_be_empty=True).split()),
+        claims=_extra_claims(claims),
     )
 
 
@@ -61,7 +69,7 @@ def _signed_claims(assertion: str, key: VerificationKey) -> Mapping[str, Any]:
     algorithm, payload, signature = _algorithm_of(parts[0]), _decoded(parts[1]), _decoded(parts[2])
     # RFC 8725 3.1: the key determines the algorithm, not the assertion.
     if algorithm != key.algorithm or not key.is_signed(f"{parts[0]}.{parts[1]}".encode(), signature):
-        raise InvalidAssertion("Token has a bad signature")
+        raise BadSignature
     return _object(payload)
 
 
@@ -126,6 +134,13 @@ def _time_claim(claims: Mapping[str, Any], name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
         raise InvalidAssertion(f"Token has no {name!r} claim")
     return value
+
+
+def _extra_claims(claims: Mapping[str, Any]) -> Mapping[str, Any]:
+    extra = claims.get("claims", {})
+    if not isinstance(extra, dict):
+        raise InvalidAssertion("Token has no usable 'claims' claim")
+    return extra
 
 
 def _text_claim(claims: Mapping[str, Any], name: str, *, may_be_empty: bool = False) -> str:

@@ -1,10 +1,11 @@
 """The settings IDENTITY_SECRET, IDENTITY_SECRET_FILE and IDENTITY_AUDIENCE, from arguments or the environment."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sallyport_service.keys import UnusableKey, VerificationKey, WeakSecret, verification_key
+from sallyport_service.key_ring import KeyRing
+from sallyport_service.keys import UnusableKey, WeakSecret
 
 
 class ConfigurationError(ValueError):
@@ -12,15 +13,18 @@ class ConfigurationError(ValueError):
 
 
 def read_settings(
-    secret: str | None, secret_file: str | os.PathLike[str] | None, audience: str | None, environ: Mapping[str, str]
-) -> tuple[VerificationKey, str]:
-    """Return the key and the audience. An argument that is None is read from `environ`. Raises ConfigurationError."""
+    secret: str | Sequence[str] | None,
+    secret_file: str | os.PathLike[str] | None,
+    audience: str | None,
+    environ: Mapping[str, str],
+) -> tuple[KeyRing, str]:
+    """Return the keys and the audience. Defaults are read from `environ`. Raises ConfigurationError."""
     problems: list[str] = []
-    key = None
+    keys = None
     if secret is None and secret_file is None:
         secret, secret_file = environ.get("IDENTITY_SECRET") or None, environ.get("IDENTITY_SECRET_FILE") or None
     try:
-        key = _read_key(secret, secret_file)
+        keys = _read_keys(secret, secret_file)
     except ConfigurationError as error:
         problems.append(str(error))
     audience = audience if audience is not None else environ.get("IDENTITY_AUDIENCE", "")
@@ -28,12 +32,12 @@ def read_settings(
         problems.append(
             "IDENTITY_AUDIENCE is missing: set it to the upstream's audience in routes.toml (by default its name)"
         )
-    if key is None or problems:
+    if keys is None or problems:
         raise ConfigurationError("\n".join(problems))
-    return key, audience
+    return keys, audience
 
 
-def _read_key(secret: str | None, secret_file: str | os.PathLike[str] | None) -> VerificationKey:
+def _read_keys(secret: str | Sequence[str] | None, secret_file: str | os.PathLike[str] | None) -> KeyRing:
     if secret is not None and secret_file is not None:
         raise ConfigurationError("IDENTITY_SECRET and IDENTITY_SECRET_FILE are both set: keep one")
     origin = ""
@@ -45,7 +49,7 @@ def _read_key(secret: str | None, secret_file: str | os.PathLike[str] | None) ->
             " (identity_secret_file in routes.toml)"
         )
     try:
-        return verification_key(secret)
+        return KeyRing(secret, secret_file)
     except UnusableKey as error:
         advice = ": create one with `openssl rand -hex 32`" if isinstance(error, WeakSecret) else ""
         raise ConfigurationError(f"IDENTITY_SECRET {error}{advice}{origin}") from error

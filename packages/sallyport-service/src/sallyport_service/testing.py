@@ -54,11 +54,12 @@ class IdentityMinter:
         session: str = "test-session",
         email: str = "test-user@example.org",
         roles: Collection[str] = (),
+        claims: Mapping[str, object] | None = None,
         age: float = 0,
     ) -> str:
         """Return an assertion that the gateway would have signed `age` seconds ago; from 60 on it is rejected."""
         issued_at = int(self._clock() - age)
-        claims = {
+        members = {
             "ver": VERSION,
             "iss": ISSUER,
             "aud": self._audience,
@@ -68,8 +69,9 @@ class IdentityMinter:
             "sid": session,
             "email": email,
             "roles": " ".join(roles),
+            **({"claims": dict(claims)} if claims else {}),
         }
-        return jwt.encode(claims, self._secret, algorithm=self._algorithm, headers={"typ": TYP})
+        return jwt.encode(members, self._secret, algorithm=self._algorithm, headers={"typ": TYP})
 
     def headers(
         self,
@@ -78,8 +80,9 @@ class IdentityMinter:
         session: str = "test-session",
         email: str = "test-user@example.org",
         roles: Collection[str] = (),
+        claims: Mapping[str, object] | None = None,
         age: float = 0,
     ) -> dict[str, str]:
         """Return the header fields of a request of this caller."""
-        assertion = self.assertion(subject, session=session, email=email, roles=roles, age=age)
+        assertion = self.assertion(subject, session=session, email=email, roles=roles, claims=claims, age=age)
         return {IDENTITY_HEADER: assertion}

@@ -25,9 +25,10 @@ def _log_rejection(reason: str) -> None:
 class IdentityVerifier:
     """Verifies assertions that the gateway signed for the service `audience`. It cannot be switched off.
 
-    `secret` is the text that the service shares with the gateway, or the PEM of the gateway's Ed25519 public key;
-    `secret_file` names a file with it. Arguments that are left out are read from IDENTITY_SECRET or
-    IDENTITY_SECRET_FILE, and from IDENTITY_AUDIENCE, in `environ`. `clock` returns seconds since the epoch.
+    `secret` is the text that the service shares with the gateway, or the PEM of the gateway's Ed25519 public key.
+    While it is replaced, it is a list of two, or two lines. `secret_file` names a file with it, which is read again
+    when it changes. Arguments that are left out are read from IDENTITY_SECRET or IDENTITY_SECRET_FILE, and from
+    IDENTITY_AUDIENCE, in `environ`. `clock` returns seconds since the epoch.
     `on_rejected` is called with the reason for each invalid assertion; the default logs a warning.
 
     Raises ConfigurationError.
@@ -35,7 +36,7 @@ class IdentityVerifier:
 
     def __init__(
         self,
-        secret: str | None = None,
+        secret: str | Sequence[str] | None = None,
         audience: str | None = None,
         *,
         secret_file: str | os.PathLike[str] | None = None,
@@ -43,7 +44,7 @@ class IdentityVerifier:
         clock: Callable[[], float] = time.time,
         on_rejected: Callable[[str], None] = _log_rejection,
     ) -> None:
-        self._key, self.audience = read_settings(
+        self._keys, self.audience = read_settings(
             secret, secret_file, audience, os.environ if environ is None else environ
         )
         self._clock = clock
@@ -57,7 +58,9 @@ class IdentityVerifier:
         if len(assertions) > 1 or "," in assertions[0]:
             raise self._invalid("More than one assertion")
         try:
-            return verify(assertions[0], key=self._key, audience=self.audience, now=self._clock())
+            return self._keys.verify(
+                lambda key: verify(assertions[0], key=key, audience=self.audience, now=self._clock())
+            )
         except InvalidAssertion as error:
             raise self._invalid(error.reason) from error
 

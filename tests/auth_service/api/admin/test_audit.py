@@ -16,6 +16,17 @@ def trail(person: Person, path: str) -> list[dict[str, Any]]:
     return list(reversed(answer.json["results"]))
 
 
+def test_the_audit_trail_of_a_user_is_paginated(ann: Person, staff: Person) -> None:
+    path = f"{ADMIN}{ann.id}/audit/"
+    first = staff.call("GET", f"{path}?page_size=1").json
+    assert first
+    assert (first["count"], first["next"]) == (2, f"{path}?page_size=1&page=2")
+    last = staff.call("GET", first["next"]).json
+    assert last
+    assert (last["previous"], last["next"]) == (f"{path}?page_size=1", None)
+    assert [page["results"][0]["event"] for page in (first, last)] == ["login_ok", "registered"]
+
+
 def test_each_act_is_recorded_with_the_staff_user(ann: Person, staff: Person, operator: Operator) -> None:
     path = f"{ADMIN}{ann.id}/"
     staff.call("PUT", f"{path}roles/", json={"roles": ["beta"]})

@@ -54,6 +54,17 @@ def test_a_user_is_listed_with_roles_status_and_times(ann: Person, staff: Person
     assert PASSWORD not in str(user)
 
 
+def test_a_change_of_a_name_is_recorded_with_who_made_it(ann: Person, staff: Person, operator: Operator) -> None:
+    path = f"/auth/users/{ann.id}/"
+    assert staff.call("PATCH", path, json={"first_name": "Anna"}).status_code == 200
+    assert ann.call("PATCH", path, json={"last_name": "Lee"}).status_code == 200
+    changed = [record for record in operator.audit() if record.event == "profile_changed"]
+    assert [(str(record.user_id), record.detail) for record in changed] == [
+        (ann.id, {"actor": staff.id}),
+        (ann.id, {}),
+    ]
+
+
 def test_the_list_is_selected_and_paginated(ann: Person, staff: Person, operator: Operator) -> None:
     def emails(query: str) -> list[str]:
         answer = staff.call("GET", f"{USERS}{query}").json

@@ -146,7 +146,7 @@ def world(url: str) -> Iterator[StoreWorld]:
                 connection.execute(
                     text(
                         "TRUNCATE users, sessions, audit_events, mail_outbox, imported_users, foreign_tokens, "
-                        "signing_keys"
+                        "signing_keys, webhook_deliveries, webhook_endpoints"
                     )
                 )
         db.engine.dispose()

@@ -9,7 +9,9 @@ from sqlalchemy.exc import ProgrammingError
 
 from auth_service.accounts.user import AccountStatus, NewUser, User
 from auth_service.audit import failed_logins
-from auth_service.events.account_events import EndReason, LoginFailed
+from auth_service.audit.store import AuditFilter
+from auth_service.events.account_events import EndReason, LoginFailed, UserDeactivated, UserDeleted
+from auth_service.events.client import Client
 from auth_service.sessions.store import Session, new_session
 from auth_service.storage.database import StorePool
 from auth_service.storage.models import db
@@ -158,3 +160,38 @@ def test_records_can_be_followed(world: StoreWorld, ann: User) -> None:
     assert audit.after(last, limit=2) == added[:2]
     assert audit.after(last, limit=9, user_id=bob.id) == added[:1]
     assert audit.after(added[-1].id, limit=9) == []
+
+
+# --- search --------------------------------------------------------------------------------------------------------
+
+
+def test_records_of_all_accounts_are_found_by_each_filter(world: StoreWorld, ann: User) -> None:
+    audit = world.stores.audit
+    bob = world.register("bob@example.org")
+    staff = Client("a browser", "192.0.2.9", actor="staff-id")
+    audit.record(UserDeactivated(NOW + 10, bob.id, staff))
+    audit.record(LoginFailed(NOW + 20, None, PHONE, account_hash="h"))
+
+    def found(wanted: AuditFilter, before: int | None = None, limit: int = 10) -> list[str]:
+        return [entry.event for entry in audit.search(wanted, before=before, limit=limit)]
+
+    assert found(AuditFilter()) == ["login_failed", "deactivated", "registered", "registered"]
+    assert found(AuditFilter(event="deactivated")) == ["deactivated"]
+    assert found(AuditFilter(user_id=bob.id)) == ["deactivated", "registered"]
+    assert found(AuditFilter(actor="staff-id")) == ["deactivated"]
+    assert found(AuditFilter(address=PHONE.address)) == ["login_failed"]
+    assert found(AuditFilter(since=NOW + 10)) == ["login_failed", "deactivated"]
+    assert found(AuditFilter(since=NOW + 10, until=NOW + 20)) == ["deactivated"]
+    newest = audit.search(AuditFilter(), before=None, limit=2)
+    assert found(AuditFilter(), before=newest[-1].id, limit=1) == ["registered"]
+
+
+def test_records_are_counted_in_the_hour_to_which_they_belong(world: StoreWorld) -> None:
+    """Just before the end of an hour is still that hour; records outside of the hours are not counted."""
+    for at in (-1, 0, 1_800, 3_599.9, 3_600, 7_199, 7_200):
+        world.stores.audit.record(LoginFailed(NOW + at, None, PHONE, account_hash="h"))
+    world.stores.audit.record(UserDeleted(NOW, None, PHONE))
+    assert world.stores.audit.count_by_hour(["login_failed"], NOW, 2) == {
+        ("login_failed", 0): 3,
+        ("login_failed", 1): 2,
+    }

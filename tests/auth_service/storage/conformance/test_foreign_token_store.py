@@ -43,6 +43,7 @@ def test_a_token_opens_one_session(world: StoreWorld, moved: User) -> None:
 
     assert world.stores.foreign_tokens.is_refused(TOKEN)
     assert world.stores.sessions.find(TOKEN.sid) == session_for(moved)
+    assert world.stores.sessions.authenticated_at(TOKEN.sid) == 0.0, "the user entered no password here"
     assert world.dispatched == [SessionMovedIn(NOW, moved.id, PHONE, TOKEN.sid)]
     assert [record[0] for record in world.records(moved.id)] == ["session_moved_in"]
 

@@ -140,6 +140,7 @@ CALLS: dict[str, Callable[[Stores], object]] = {
     "add": lambda stores: stores.outbox.add(RESET, NOW),
     "claim": lambda stores: stores.outbox.claim(NOW, NOW),
     "count": lambda stores: stores.outbox.waiting(),
+    "age": lambda stores: stores.outbox.oldest_at(),
     "prune": lambda stores: stores.outbox.prune_failed(NOW, 1),
 }
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from auth_service.accounts.user import User
-from auth_service.events.account_events import EndReason, LoggedIn, SessionEnded
+from auth_service.events.account_events import EndReason, LoggedIn, Reauthenticated, SessionEnded
 from auth_service.sessions.refresh_policy import ReissueSuccessor, Replay, Rotate, apply_decision
 from auth_service.sessions.store import HandleTaken, Session, SessionRevocation, new_session
 from auth_service.storage.models import SessionRow, db
@@ -246,3 +246,52 @@ def test_expired_sessions_are_pruned_in_batches(world: StoreWorld, ann: User) ->
     assert sessions.prune(NOW + POLICY.idle_lifetime + 1, 10) == 1
     assert sessions.find(idle.sid) is None
     assert sessions.find(live.sid) == live
+
+
+# --- authentication ------------------------------------------------------------------------------------------------
+
+
+def test_the_time_of_the_last_password_is_that_of_the_log_in_until_it_is_entered_again(
+    world: StoreWorld, ann: User, session: Session
+) -> None:
+    sessions, other = world.stores.sessions, world.open(ann, NOW + 5)
+    assert (sessions.authenticated_at(session.sid), sessions.authenticated_at("0" * 32)) == (NOW, 0.0)
+    world.dispatched.clear()
+    assert sessions.record_authentication(session.sid, ann.id, NOW + 10)
+    db.session.rollback()
+    assert sessions.authenticated_at(session.sid) == NOW + 10
+    assert sessions.authenticated_at(other.sid) == NOW + 5
+    assert world.dispatched == [Reauthenticated(NOW + 10, ann.id, BROWSER, session.sid)]
+    assert world.records(ann.id)[-1] == ("reauthenticated", session.sid, {})
+
+
+def test_no_password_is_recorded_for_an_ended_session_or_that_of_another_user(
+    world: StoreWorld, ann: User, session: Session
+) -> None:
+    sessions, bob = world.stores.sessions, world.register("bob@example.org")
+    assert not sessions.record_authentication(session.sid, bob.id, NOW + 10)
+    sessions.end(session.sid, NOW + 11, EndReason.LOGOUT)
+    world.dispatched.clear()
+    assert not sessions.record_authentication(session.sid, ann.id, NOW + 12)
+    assert sessions.authenticated_at(session.sid) == NOW
+    assert world.dispatched == []
+
+
+# --- the sessions of all users -------------------------------------------------------------------------------------
+
+
+def test_the_live_sessions_of_all_users_are_listed_with_their_users(world: StoreWorld, ann: User) -> None:
+    sessions, bob = world.stores.sessions, world.register("bob@example.org")
+    first, second, third = world.open(ann, NOW), world.open(bob, NOW + 1), world.open(ann, NOW + 2)
+    ended, expired = world.open(ann, NOW + 3), world.open(ann, NOW + 4, lifetime=10)
+    sessions.end(ended.sid, NOW + 5, EndReason.LOGOUT)
+    now = NOW + 100
+    listed = sessions.newest_live(now, offset=0, limit=10)
+    assert [owned.session.sid for owned in listed] == [third.sid, second.sid, first.sid]
+    assert [owned.email for owned in listed] == [ann.email, bob.email, ann.email]
+    assert listed[1].user_id == bob.id
+    assert expired.sid not in [owned.session.sid for owned in listed]
+    assert [owned.session.sid for owned in sessions.newest_live(now, offset=1, limit=1)] == [second.sid]
+    assert len(sessions.newest_live(now, address=PHONE.address, offset=0, limit=10)) == 3
+    assert sessions.newest_live(now, address="192.0.2.250", offset=0, limit=10) == []
+    assert sessions.count_live(now) == 3

@@ -40,7 +40,9 @@ def test_a_registered_user_is_found(world: StoreWorld) -> None:
     assert users.find(ann.id) == ann
     assert users.find(uuid4()) is None
     assert ann.is_staff
-    assert world.dispatched == [UserRegistered(NOW, ann.id, BROWSER, "Ann@Example.org", must_verify=True)]
+    assert world.dispatched == [
+        UserRegistered(NOW, ann.id, BROWSER, "Ann@Example.org", True, "Ann", "Lee", "staff beta")
+    ]
     assert [entry.event for entry in world.stores.audit.page(ann.id, offset=0, limit=9)] == ["registered"]
 
 
@@ -57,10 +59,10 @@ def test_a_mailbox_is_registered_once_however_it_is_spelled(world: StoreWorld, a
 
 def test_each_name_can_be_changed_alone(world: StoreWorld, ann: User) -> None:
     users = world.stores.users
-    assert users.rename(ann.id, {"first_name": "Ann"}) == replace(ann, first_name="Ann")
-    assert users.rename(ann.id, {"last_name": "Lee"}) == replace(ann, first_name="Ann", last_name="Lee")
-    assert users.rename(ann.id, {}) == users.find(ann.id)
-    assert users.rename(uuid4(), {"first_name": "Nobody"}) is None
+    assert users.rename(ann.id, {"first_name": "Ann"}, NOW) == replace(ann, first_name="Ann")
+    assert users.rename(ann.id, {"last_name": "Lee"}, NOW) == replace(ann, first_name="Ann", last_name="Lee")
+    assert users.rename(ann.id, {}, NOW) == users.find(ann.id)
+    assert users.rename(uuid4(), {"first_name": "Nobody"}, NOW) is None
 
 
 def test_a_password_change_ends_the_other_sessions(world: StoreWorld, ann: User) -> None:
@@ -171,6 +173,7 @@ def test_a_deactivation_ends_every_session_and_can_be_undone(world: StoreWorld, 
     assert users.deactivate(ann, NOW + 5) == 2
     assert users.find(ann.id) == replace(ann, status=AccountStatus.BARRED)
     assert world.dispatched[0] == UserDeactivated(NOW + 5, ann.id, BROWSER)
+    assert users.deactivate(ann, NOW + 5) == 0
     assert kinds(world.dispatched) == ["UserDeactivated", "user deactivated", "user deactivated"]
     world.dispatched.clear()
     users.activate(ann, NOW + 6)

@@ -23,6 +23,7 @@ from gateway.tokens.verifier import TokenVerifier
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import PEER_SECRET, SigningKey, read_claims
 from tests.gateway.tokens.verifier_harness import Publisher, VerifierHarness
+from tests.watched import watched
 
 REQUEST = Request("id-1", "GET", b"/api/", b"", [(b"host", b"gateway")], "1.1", "192.0.2.7", "https", None)
 HANDLE = b"h" * 43
@@ -48,7 +49,7 @@ def registry(clock: MovableClock, token_verifier: TokenVerifier) -> tuple[Authen
         clear_cookie="session=",
         allowed_origins=AllowedOrigins(),
     )
-    tickets = Tickets(Redis.from_url("redis://127.0.0.1:1"), PEER_SECRET, clock)
+    tickets = Tickets(Redis.from_url("redis://127.0.0.1:1"), watched(PEER_SECRET), clock)
     return authenticators(token_verifier, TokenRefresher(post), session_cookie, tickets, clock)
 
 
@@ -115,6 +116,8 @@ def test_each_authenticator_refuses_invalid_credentials(
 
 class ApiKeyAuthenticator:
     """An example of another authenticator: it needs this class in a file, and a line in the registry."""
+
+    kind = "api_key"
 
     def applies(self, request: Request, credentials: Credentials) -> bool:
         return request.header(b"x-api-key") is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contract.identity import IDENTITY_HEADER, UNSIGNED_HEADERS
-from gateway.http.request import Request
+from gateway.http.request import Request, RequestRecord
 from gateway.observability.access_log import AccessLog
 from gateway.pipeline.forward_auth import logged_request, original_request
 from sallyport_service.assertion import verify
@@ -194,7 +194,7 @@ def test_the_access_log_has_the_same_path_for_every_proxy(
     lines: list[str] = []
     log = AccessLog(time.time, lines.append)
     request = Request("id", method, path, b"", fields, "1.1", "192.0.2.1", "http", None)
-    log.add(logged_request(original_request(request)), 200, 0.001)
+    log.add(logged_request(original_request(request)), RequestRecord(), 200, 0.001)
     log.flush()
     (line,) = map(json.loads, lines)
     assert (line["method"], line["path"], line["client"]) == ("POST", "/forward-auth/api/x", "192.0.2.1")

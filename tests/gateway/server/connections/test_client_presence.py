@@ -13,11 +13,12 @@ from uvicorn.server import ServerState
 from gateway.http.request import Request
 from gateway.server.client_address import TrustedProxies
 from gateway.server.client_presence import PROBE_INTERVAL, ClientCheck, Step
+from gateway.server.http_protocol import ServerProtocol
 from gateway.server.malformed_requests import MalformedRequests
 from gateway.server.request_cycle import ClientConnection, RequestCycle
 from gateway.server.request_head_cache import RequestHeadCache
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, ok
-from tests.gateway.running_gateway import QuickProbingProtocol, RunningGateway
+from tests.gateway.running_gateway import QUICK_PROBING, RunningGateway
 from tests.gateway.server.bounded_route import (
     GOOD_GET,
     GOOD_POST,
@@ -91,7 +92,7 @@ def test_a_half_closed_client_gets_a_late_response(
     """In HTTP/1.1 a probe precedes it; HTTP/1.0 has no interim responses."""
 
     async def slow(conversation: Conversation) -> None:
-        await asyncio.sleep(QuickProbingProtocol.timeouts.half_closed / 2)
+        await asyncio.sleep(QUICK_PROBING.half_closed / 2)
         await conversation.write(ok(b"late"))
 
     upstream.begin(slow)
@@ -135,6 +136,7 @@ def test_half_closing_works_on_asyncio_as_on_uvloop() -> None:
         request_head_cache = RequestHeadCache()
         trusted_proxies = TrustedProxies(())
         malformed_requests = MalformedRequests(lambda status, code: None, time.time)
+        client_timeouts = QUICK_PROBING
         max_bytes_outside_bodies = 98_304
         default_response_lines: ClassVar = {"http": b""}
 
@@ -149,7 +151,7 @@ def test_half_closing_works_on_asyncio_as_on_uvloop() -> None:
         state = ServerState()
         state.default_headers = [(b"date", b"now")]
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: QuickProbingProtocol(config, state, {}), "127.0.0.1", 0)
+        server = await loop.create_server(lambda: cast(Any, ServerProtocol(config, state, {})), "127.0.0.1", 0)
         async with server:
             reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
             writer.write(GOOD_GET)

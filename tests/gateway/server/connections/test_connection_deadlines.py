@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from gateway.server.connection_deadlines import MIN_BODY_RATE, ClientTimeouts
-from gateway.server.http_protocol import ServerProtocol
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
@@ -16,7 +15,7 @@ from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.server.in_memory import MemoryConnection
 from tests.slow_clients import SLOW_HEADS, run_slow_clients, slow_bodies
 
-TIMEOUTS = ServerProtocol.timeouts
+TIMEOUTS = ClientTimeouts()
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n"
 
@@ -147,15 +146,12 @@ SWEEP = 1.0
 """Seconds between two sweeps of the deadlines."""
 
 
-class ShortTimeouts(ServerProtocol):
-    """A server protocol with short timeouts."""
-
-    timeouts = ClientTimeouts(head=0.4, body=0.4, write=0.4)
+SHORT_TIMEOUTS = ClientTimeouts(head=0.4, body=0.4, write=0.4)
 
 
 @pytest.fixture(scope="module")
 def short_timeouts(make_app: MakeApp) -> Iterator[RunningGateway]:
-    with running(make_app(), ShortTimeouts) as gateway:
+    with running(make_app(), SHORT_TIMEOUTS) as gateway:
         yield gateway
 
 
@@ -211,9 +207,7 @@ def test_slow_clients_are_closed_at_the_deadline_and_others_are_served(
         waiting = threads.map(seconds, SLOW)
         assert other.request("GET /public/ HTTP/1.1", "Host: h").status == 200
         seconds_open = dict(zip(SLOW, waiting, strict=True))
-    assert {
-        name: took for name, took in seconds_open.items() if took > ShortTimeouts.timeouts.head + SWEEP + 0.5
-    } == {}
+    assert {name: took for name, took in seconds_open.items() if took > SHORT_TIMEOUTS.head + SWEEP + 0.5} == {}
 
 
 def test_a_body_that_is_incomplete_at_the_routes_total_timeout_is_refused(
@@ -259,7 +253,7 @@ def test_four_hundred_slow_clients_do_not_slow_others_down(
             seconds.append(time.monotonic() - start)
     clients = waiting.result()
     assert len(clients) == 400
-    assert {one.kind: one.seconds for one in clients if one.seconds > ShortTimeouts.timeouts.head + SWEEP + 1} == {}
+    assert {one.kind: one.seconds for one in clients if one.seconds > SHORT_TIMEOUTS.head + SWEEP + 1} == {}
     assert sorted(seconds)[int(len(seconds) * 0.99)] < 1
     assert all(request.request_line.startswith("GET") for request in upstream.requests), (
         "an incomplete request reached the service"

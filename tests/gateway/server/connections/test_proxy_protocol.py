@@ -144,16 +144,13 @@ def test_proxied_connection_is_used_only_if_the_proxy_protocol_is_on() -> None:
 # --- over sockets ------------------------------------------------------------------------------------------------
 
 
-class ShortTimeouts(ProxiedConnection):
-    """A proxied connection with a short timeout."""
-
-    timeouts = ClientTimeouts(head=0.4)
+SHORT_TIMEOUTS = ClientTimeouts(head=0.4)
 
 
 @pytest.fixture(scope="module")
 def behind_a_balancer(make_app: MakeApp) -> Iterator[RunningGateway]:
     """A gateway that trusts 127.0.0.2, and 192.0.2.9 behind it; 127.0.0.1 is an untrusted client."""
-    with running(make_app(TRUSTED_PROXIES=f"{BALANCER},192.0.2.9", PROXY_PROTOCOL="any"), ShortTimeouts) as gateway:
+    with running(make_app(TRUSTED_PROXIES=f"{BALANCER},192.0.2.9", PROXY_PROTOCOL="any"), SHORT_TIMEOUTS) as gateway:
         yield gateway
 
 
@@ -209,7 +206,7 @@ def test_a_malformed_header_is_logged_with_the_balancers_address(
     app = make_app(TRUSTED_PROXIES=BALANCER, PROXY_PROTOCOL="any")
     with (
         capture_logs() as lines,
-        running(app, ShortTimeouts) as gateway,
+        running(app, SHORT_TIMEOUTS) as gateway,
         RawClient(gateway.port, BALANCER) as balancer,
     ):
         balancer.send(GET)
@@ -233,7 +230,7 @@ def test_an_incomplete_header_is_closed_at_the_deadline(behind_a_balancer: Runni
         start = time.monotonic()
         balancer.send(V1[:10])
         assert balancer.is_closed()
-        assert time.monotonic() - start < ShortTimeouts.timeouts.head + 1.5
+        assert time.monotonic() - start < SHORT_TIMEOUTS.head + 1.5
 
 
 @pytest.mark.parametrize("header", [V1, V2], ids=["version 1", "version 2"])

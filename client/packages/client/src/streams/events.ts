@@ -51,6 +51,7 @@ export function openEvents(context: EventsContext, path: string, options: Events
     closed = true;
     cancelRetry?.();
     source?.close();
+    source = undefined;
     unsubscribe();
     options.signal?.removeEventListener("abort", close);
   };
@@ -70,10 +71,16 @@ export function openEvents(context: EventsContext, path: string, options: Events
     options.onError?.(error, final);
   };
 
+  const lost = () => {
+    // A browser gives up (2) after another status than 200, which it hides, or another type than text/event-stream.
+    if (source) fail(new TypeError(`${path} was ${source.readyState > 1 ? "refused" : "interrupted"}.`));
+  };
+
   const connect = async () => {
+    cancelRetry?.();
     cancelRetry = undefined;
     try {
-      if (!context.EventSource) throw new ApiError(0, "no_event_source", "Pass an EventSource: this platform has none.");
+      if (!context.EventSource) throw new ApiError(0, "no_event_source", "Pass an EventSource.");
       const url = await urlWithTicket(context.json, context.transport, path);
       if (closed) return;
       if (lastEventId) url.searchParams.set("last_event_id", lastEventId);
@@ -90,14 +97,10 @@ export function openEvents(context: EventsContext, path: string, options: Events
       options.onOpen?.(!!lastEventId);
     };
     // The browser would connect again with the same ticket, which opens one stream only.
-    opened.onerror = () => {
-      // A browser gives up (2) after another status than 200, which it hides, or another type than text/event-stream.
-      const problem = opened.readyState > 1 ? "refused" : "interrupted";
-      if (opened === source) fail(new TypeError(`${path} was ${problem}.`));
-    };
+    opened.onerror = () => opened === source && lost();
     for (const [type, listener] of Object.entries(options.on)) {
       opened.addEventListener(type, (event) => {
-        if (closed || opened !== source) return;
+        if (opened !== source) return;
         if (event.lastEventId) lastEventId = event.lastEventId;
         listener(event);
       });
@@ -107,9 +110,10 @@ export function openEvents(context: EventsContext, path: string, options: Events
   const userId = context.session.current.user?.id;
   const unsubscribe = context.session.subscribe(({ status, offline, user }) => {
     if (status === "signed-out" || (user && userId && user.id !== userId)) close();
-    else if (wasOffline && !offline && cancelRetry) {
-      cancelRetry();
-      void connect();
+    else if (wasOffline && !offline) {
+      // After a change of the network, TCP takes minutes to report a connection of before as lost.
+      lost();
+      if (cancelRetry) void connect();
     }
     wasOffline = offline;
   });

@@ -1,0 +1,1 @@
+"""Webhooks: endpoints, messages, signatures, the outbox, and the transport that sends them."""

@@ -1,0 +1,1 @@
+"""Replace keys and secrets in files, step by step, so that no request fails."""

@@ -1,0 +1,1 @@
+"""Compile the gateway: a copy of its sources in build/compiled, with mypyc's extension modules beside them."""

@@ -1,0 +1,1 @@
+"""Decide on collected facts: pure functions that return the problems."""

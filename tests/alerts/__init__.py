@@ -1,0 +1,1 @@
+"""Tests of the alerts, recording rules and dashboards in deploy/."""

@@ -1,0 +1,1 @@
+"""Doctor finds planted faults, and nothing else."""

@@ -1,0 +1,1 @@
+"""System tests through the edge: HAProxy, which decides requests itself, in front of the real stack."""

@@ -1,0 +1,1 @@
+"""The site of the documentation: what MkDocs needs beside mkdocs.yml and docs/."""
