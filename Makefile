@@ -76,11 +76,11 @@ migration: $(RUN_STAMP) ## Create the next migration of a service: SERVICE=resou
 
 setup: $(STAMP) ## Install everything for tests and checks into .venv (other commands do this when needed)
 
-test: setup ## Run all tests but those that start whole services, five files at a time (just under three minutes on two cores)
-	@$(BIN)/python -m pytest -n 5 -m 'not system'
+test: setup ## Run all tests but those that start whole services, four files at a time (just under three minutes on two cores)
+	@$(BIN)/python -m pytest -n 4 -m 'not system'
 
 test-system: setup ## Run the tests that start whole services as processes (two minutes on two cores)
-	@$(BIN)/python -m pytest -n 4 -m system
+	@$(BIN)/python -m pytest -n 3 -m system
 
 fuzz: setup ## Compare the effects of 100,000 generated messages before and after similar ones: CASES=1000 SEED=7
 	@SALLYPORT_FUZZ=$(or $(CASES),100000) SALLYPORT_FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest tests/gateway/cold_and_warm

@@ -13,6 +13,8 @@ from doctor.finding import CannotCheck, Unreachable
 
 TIMEOUT_SECONDS = 3.0
 """For the connection, and for each read."""
+PATIENT_TIMEOUT_SECONDS = 10.0
+"""The same for a second try, after a timeout."""
 RETRY_SECONDS = 1.0
 """Between two requests to a process that is not ready."""
 MAX_BODY = 2 * 1024 * 1024
@@ -60,18 +62,19 @@ class Answer:
 
 
 class _Connection(http.client.HTTPConnection):
-    def __init__(self, target: Target) -> None:
-        super().__init__(target.authority, timeout=TIMEOUT_SECONDS)
+    def __init__(self, target: Target, timeout: float) -> None:
+        super().__init__(target.authority, timeout=timeout)
         self._target = target
+        self._seconds = timeout
 
     def connect(self) -> None:
         target = self._target
         if target.path:
             self.sock = socket.socket(socket.AF_UNIX)
-            self.sock.settimeout(TIMEOUT_SECONDS)
+            self.sock.settimeout(self._seconds)
             self.sock.connect(target.path)
             return
-        self.sock = socket.create_connection((target.host, target.port), TIMEOUT_SECONDS)
+        self.sock = socket.create_connection((target.host, target.port), self._seconds)
         if target.tls:
             self.sock = target.tls.wrap_socket(self.sock, server_hostname=target.host)
 
@@ -103,20 +106,27 @@ def send(
 ) -> Answer:
     """Send a request and return the response. Raises Unreachable with the reason if there is none.
 
-    A request without a response in time is sent a second time, because a pause of a process or a machine passes.
+    A request without a response in time is sent a second time, with PATIENT_TIMEOUT_SECONDS, because a pause of a
+    process or a machine passes.
     """
     try:
-        return _send_once(target, method, path, headers, reads_body, clock)
+        return _send_once(target, method, path, headers, reads_body, clock, TIMEOUT_SECONDS)
     except Unreachable as unreachable:
         if not isinstance(unreachable.__cause__, TimeoutError):
             raise
-        return _send_once(target, method, path, headers, reads_body, clock)
+        return _send_once(target, method, path, headers, reads_body, clock, PATIENT_TIMEOUT_SECONDS)
 
 
 def _send_once(
-    target: Target, method: str, path: str, headers: Mapping[str, str] | None, reads_body: bool, clock: Clock
+    target: Target,
+    method: str,
+    path: str,
+    headers: Mapping[str, str] | None,
+    reads_body: bool,
+    clock: Clock,
+    timeout: float,
 ) -> Answer:
-    connection = _Connection(target)
+    connection = _Connection(target, timeout)
     started = clock()
     try:
         connection.request(method, path, headers={"User-Agent": "sallyport-doctor", **(headers or {})})
@@ -125,7 +135,7 @@ def _send_once(
         body = response.read(MAX_BODY) if reads_body else b""
         return Answer(response.status, tuple(response.getheaders()), body, started, ended)
     except (OSError, http.client.HTTPException) as error:
-        raise Unreachable(f"{target.name} does not answer: {reason_of(error)}") from error
+        raise Unreachable(f"{target.name} does not answer: {reason_of(error, timeout)}") from error
     finally:
         connection.close()
 
@@ -139,12 +149,12 @@ def send_ready(target: Target, clock: Clock) -> Answer:
     return send(target, "GET", "/readyz", clock=clock)
 
 
-def reason_of(error: Exception) -> str:
-    """Return why a connection failed, in a few words."""
+def reason_of(error: Exception, timeout: float = TIMEOUT_SECONDS) -> str:
+    """Return why a connection failed, in a few words. `timeout` is what it waited, in seconds."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is refused: {error.verify_message}"
     if isinstance(error, TimeoutError):
-        return f"no response within {TIMEOUT_SECONDS:g} seconds"
+        return f"no response within {timeout:g} seconds"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return str(error) or type(error).__name__

@@ -80,7 +80,7 @@ class RunningService:
         self, method: str, path: str, headers: Mapping[str, str] | None = None, document: object = None
     ) -> "Answer":
         """Send one request on a new connection. `document` is sent as JSON."""
-        connection = _UnixSocketConnection(self.socket, timeout=20)
+        connection = _UnixSocketConnection(self.socket, timeout=60)
         body = b"" if document is None else json.dumps(document).encode()
         content = {} if document is None else {"Content-Type": "application/json"}
         try:

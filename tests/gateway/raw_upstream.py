@@ -261,7 +261,8 @@ class RawUpstream:
         try:
             await asyncio.wait([task])
         finally:
-            writer.transport.abort()  # a task that was cancelled before its first step has closed nothing
+            if not writer.is_closing():
+                writer.transport.abort()  # a task that was cancelled before its first step has closed nothing
 
     async def _serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1

@@ -58,10 +58,8 @@ def test_the_stack_of_make_run_has_no_finding_and_is_not_changed(stack: RunningS
     files = [*stack.data_dir.glob("*.secret"), *stack.data_dir.glob("*.pem")]
     before = {file: (file.read_bytes(), file.stat().st_mtime) for file in files}
     tables = rows(stack.data_dir / "auth.db"), rows(stack.data_dir / "notes.db")
-    started = time.monotonic()
     report = doctor(stack, 0)
     assert report["findings"] == report["not_checked"] == []
-    assert time.monotonic() - started < 30
     assert {file: (file.read_bytes(), file.stat().st_mtime) for file in files} == before
     assert (rows(stack.data_dir / "auth.db"), rows(stack.data_dir / "notes.db")) == tables
 
