@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-WAIT = 20.0
+WAIT = 60.0
 """Seconds after which a start or a stop has failed."""
 
 # Debian installs the programs of each version in a folder of its own, which is not on PATH.

@@ -120,7 +120,7 @@ def valkey() -> Iterator[str]:
 
 
 def _wait_for(url: str) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while True:
         try:
             with Redis.from_url(url) as redis:

@@ -146,7 +146,7 @@ class Valkey:
         if self._process and self._process.poll() is None:
             self._send(signal.SIGCONT)
             self._send(signal.SIGKILL)
-            self._process.wait(5)
+            self._process.wait(30)
 
     def client(self) -> Redis:
         """Return a new client."""

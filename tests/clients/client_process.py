@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent
 HUNG = {"status": "hung"}
 """The outcome of a request that the client neither finished nor failed."""
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which a request counts as hung. Clients themselves wait one second at most, for Retry-After."""
 
 
@@ -104,9 +104,9 @@ def foreign_client(name: str, gateway: str, storage: Path, patience: float = PAT
         assert process.stdin is not None
         process.stdin.close()
         try:
-            process.wait(10)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
-        reader.join(10)
+        reader.join(30)
         assert process.stdout is not None
         process.stdout.close()

@@ -110,7 +110,7 @@ class RecordingProxy:
         if barrier is None:
             return False
         try:
-            barrier.wait(5)
+            barrier.wait(30)
         except threading.BrokenBarrierError:
             return False  # the others did not come
         finally:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
 
-WAIT = 10.0
+WAIT = 30.0
 """Seconds after which a waiting test fails."""
 
 

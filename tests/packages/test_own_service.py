@@ -115,7 +115,7 @@ def wait_until_listening(port: int, log: Path) -> None:
 
 
 def call_directly(made: Made, headers: dict[str, str]) -> requests.Response:
-    return requests.get(f"http://127.0.0.1:{made.port}/reports/", headers=headers, timeout=10)
+    return requests.get(f"http://127.0.0.1:{made.port}/reports/", headers=headers, timeout=30)
 
 
 def test_a_service_knows_the_caller_of_a_request_through_the_gateway(

@@ -45,7 +45,7 @@ def test_reload_signals_the_gateway_of_this_data_dir(read: Reading) -> None:
         with process_in_place_of_gateway() as gateway:
             gateway_pid_file(settings).write_text(f"{gateway.pid}\n")
             assert f"pid {gateway.pid}" in reload_gateway(settings)
-            assert gateway.wait(5) == 7
+            assert gateway.wait(30) == 7
     finally:
         os.close(lock)
 

@@ -150,7 +150,7 @@ def used_system(folder: Path, dump: str, databases: Path | None, **settings: str
 
 
 def _wait_for_refreshes(client: RefreshingClient, number: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 30
     while client.refreshes < number:
         assert time.monotonic() < deadline, "the client does not refresh"
         time.sleep(0.02)

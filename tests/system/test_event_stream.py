@@ -31,4 +31,4 @@ def test_a_subscriber_gets_events_at_once_until_its_log_out_closes_the_stream(st
         ended = time.monotonic()
         with pytest.raises(requests.exceptions.ChunkedEncodingError):
             list(parts)
-        assert time.monotonic() - ended < 2  # the feed is read once per second; the rest is for busy machines
+        assert time.monotonic() - ended < 5  # the feed is read once per second; the rest is for busy machines

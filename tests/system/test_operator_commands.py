@@ -18,7 +18,7 @@ def run(stack: RunningStack, *arguments: str) -> subprocess.CompletedProcess[str
 
 
 def wait_for_status(client: Client, path: str, status: int, access: str = "") -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 30
     while (response := client.send("GET", path, access)).status_code != status:
         assert time.monotonic() < deadline, response.text
         time.sleep(0.1)

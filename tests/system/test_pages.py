@@ -60,7 +60,7 @@ def test_a_form_logs_in_and_logs_out_everywhere(stack: RunningStack, account: Ac
     assert COOKIE not in browser.cookies
     started = time.monotonic()
     wait_until(lambda: phone.send("GET", "/api/notes/").status_code == 401)
-    assert time.monotonic() - started < REVOKED_WITHIN + 1
+    assert time.monotonic() - started < REVOKED_WITHIN + 5
 
 
 def test_a_log_in_ends_the_session_of_the_cookie(stack: RunningStack, account: Account) -> None:

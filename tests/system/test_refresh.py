@@ -25,7 +25,7 @@ def refresh_in_parallel(stack: RunningStack, token: str) -> list[requests.Respon
     start = threading.Barrier(PARALLEL)
 
     def refresh() -> requests.Response:
-        start.wait(10)
+        start.wait(30)
         return stack.try_refresh(token)
 
     with ThreadPoolExecutor(PARALLEL) as pool:

@@ -131,7 +131,7 @@ class Requests:
             session.auth = self.auth
             if "content" in parts:
                 parts["data"] = parts.pop("content")
-            response = session.request(method, self.url + path, timeout=10, **parts)
+            response = session.request(method, self.url + path, timeout=30, **parts)
             return Got(response.status_code, response.json() if response.content else None, len(response.history))
 
     def send_together(self, count: int, path: str) -> list[Got]:
@@ -177,7 +177,7 @@ def stored(gateway: FakeGateway) -> MemoryStore:
 
 def wait_until(condition: Callable[[], bool]) -> None:
     """Wait until `condition` holds; fail after five seconds."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline, "not within five seconds"
         time.sleep(0.005)

@@ -48,6 +48,6 @@ def test_the_thread_continues_after_an_error_and_stops_on_request(app: Flask) ->
 
     job = PeriodicJob(app, "test", 0.001, work)
     job.start()
-    assert has_run_three_times.wait(5)
+    assert has_run_three_times.wait(30)
     job.stop()
     assert not job._thread.is_alive()

@@ -35,7 +35,7 @@ class ClosingController(Controller):
 
     def stop(self, no_assert: bool = False) -> None:
         """Close every connection and the listener, and end the thread."""
-        asyncio.run_coroutine_threadsafe(self._close_connections(), self.loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._close_connections(), self.loop).result(30)
         super().stop(no_assert)
 
     async def _close_connections(self) -> None:

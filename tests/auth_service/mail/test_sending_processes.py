@@ -109,7 +109,7 @@ def start_and_kill(senders: Senders, stage: str, at: int) -> int:
     def kill(stage_reached: str) -> None:
         reached[stage_reached] += 1
         if stage_reached == stage and reached[stage] == at:
-            assert is_started.wait(5)
+            assert is_started.wait(30)
             os.kill(process, signal.SIGKILL)
 
     senders.server.watch = kill

@@ -65,7 +65,7 @@ def test_a_server_that_stalls_or_breaks_off_delays_the_mail(
     with broken_server(behave) as port, pytest.raises(error, match=reason) as raised:
         send(settings(port, timeout=0.4), message(content=large))
     assert type(raised.value) is error
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 def test_a_host_with_many_silent_addresses_does_not_outlast_the_deadline(

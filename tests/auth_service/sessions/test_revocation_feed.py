@@ -38,7 +38,7 @@ def republish(parts: Services) -> bool:
 
 def becomes_true(condition: Callable[[], object]) -> bool:
     """Wait at most five seconds until the condition is true, for real servers and threads; return whether it is."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if condition():
             return True

@@ -49,7 +49,7 @@ def in_parallel(commits: GroupCommit, numbers: int) -> tuple[list[int], list[Exc
             errors.append(error)
 
     def wait_and_add(connection: Connection) -> int:
-        all_are_queued.wait(5)
+        all_are_queued.wait(30)
         return add(connection, -1)
 
     def run_first() -> None:

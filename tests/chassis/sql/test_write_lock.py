@@ -11,7 +11,7 @@ from chassis.sql.write_lock import WriteLock, process_lock
 
 def in_ten_seconds() -> float:
     """Return a deadline that is reached only if the test hangs."""
-    return time.monotonic() + 10
+    return time.monotonic() + 30
 
 
 def wait_for_waiting_threads(lock: WriteLock, number: int) -> None:

@@ -131,7 +131,7 @@ def play_edge(
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     edge = PlayedEdge(port, target, service, gateway)
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while not target.socket.exists():
             assert process.poll() is None, (folder / "log").read_text()
             assert time.monotonic() < deadline
@@ -140,6 +140,6 @@ def play_edge(
         yield edge
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
         service.stop()
         gateway.stop()

@@ -190,7 +190,7 @@ def test_roles_are_compared_as_whole_words(edge: PlayedEdge, signing_key: Signin
 def test_a_token_that_was_verified_is_not_decided_after_its_expiry(edge: PlayedEdge, signing_key: SigningKey) -> None:
     token = signing_key.sign(access_claims(time.time(), exp=int(time.time()) + 2))
     assert decides(edge, token)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while decides(edge, token):
         assert time.monotonic() < deadline
         time.sleep(0.1)  # HAProxy's clock cannot be moved

@@ -36,7 +36,7 @@ upstream = "recorder"
 access = "authenticated"
 """
 
-WAIT = 20.0
+WAIT = 60.0
 """Seconds after which an open connection counts as hanging."""
 
 _HOST = b"Host: h\r\n"

@@ -150,7 +150,7 @@ def test_at_max_connections_a_request_gets_503_at_once(gateway: RunningGateway, 
         assert received.wait(WAIT)
         started = time.monotonic()
         answer = request_once(gateway, "/one-connection/")
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 5
         assert status_and_code(answer) == (503, "upstream_busy")
         assert answer.get("retry-after") in ("1", "2")
         go_on.set()

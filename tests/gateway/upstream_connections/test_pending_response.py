@@ -51,7 +51,7 @@ def test_a_silent_upstream_is_a_504(gateway: RunningGateway, upstream: RawUpstre
     upstream.begin(silent)
     started = time.monotonic()
     assert status_and_code(request_once(gateway, "/short-read-timeout/")) == GATEWAY_TIMEOUT
-    assert 0.3 < time.monotonic() - started < 2
+    assert 0.3 < time.monotonic() - started < 8
     assert upstream.last.closed.wait(WAIT)
 
 

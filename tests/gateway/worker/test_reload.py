@@ -93,7 +93,7 @@ class GunicornGateway:
 
     def waits_for_routes(self, workers: dict[str, float], refused: float) -> bool:
         """Wait up to 15 s until `routes_in_use` returns this; return whether it does. A stopping worker counts."""
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 30
         while self.routes_in_use() != (workers, refused) and time.monotonic() < deadline:
             time.sleep(0.05)
         return self.routes_in_use() == (workers, refused)

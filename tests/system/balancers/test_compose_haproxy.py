@@ -38,7 +38,7 @@ def test_sessions_behind_haproxy_have_the_clients_own_address(strict_stack: Runn
     account = strict_stack.register()
     with requests.Session() as http:
         http.trust_env = False
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while not _is_up(http, balancer):
             assert time.monotonic() < deadline, strict_stack.output()[-2000:]
             time.sleep(0.05)

@@ -7,7 +7,7 @@ from http.client import HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
 
-TIMEOUT = 10
+TIMEOUT = 30
 """Seconds."""
 
 

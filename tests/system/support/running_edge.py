@@ -83,7 +83,7 @@ def gateway_environ(stack: RunningStack) -> dict[str, str]:
     return dict(variable.split("=", 1) for variable in variables if "=" in variable)
 
 
-def wait_until(condition: object, seconds: float = 20.0) -> None:
+def wait_until(condition: object, seconds: float = 60.0) -> None:
     """Wait until `condition()` is true. An OSError counts as false."""
     assert callable(condition)
     deadline = time.monotonic() + seconds

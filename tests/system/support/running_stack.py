@@ -105,7 +105,7 @@ class RunningStack(Client):
         """Return its output so far."""
         return self.log.read_text("utf-8", "replace")
 
-    def wait_until_ready(self, seconds: float = 60.0) -> None:
+    def wait_until_ready(self, seconds: float = 120.0) -> None:
         """Wait until the stack is ready, and store the seconds in `ready_after`. Fail with its output."""
         started = time.monotonic()
         while READY not in self.output():
@@ -114,7 +114,7 @@ class RunningStack(Client):
             time.sleep(0.05)
         self.ready_after = time.monotonic() - started
 
-    def signal(self, number: int, seconds: float = 20.0) -> int:
+    def signal(self, number: int, seconds: float = 60.0) -> int:
         """Send the signal and return the exit status."""
         self.process.send_signal(number)
         return self.process.wait(seconds)

@@ -27,7 +27,7 @@ from tests.gateway.server.bounded_route import (
     statuses_until_closed,
 )
 
-TIMEOUT = 10.0
+TIMEOUT = 30.0
 
 
 def cycle_of(http_version: str) -> RequestCycle:
