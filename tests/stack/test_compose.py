@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml
 
 from chassis.settings import Settings
 from stack.plan import ROOT
@@ -122,8 +123,8 @@ def test_every_service_has_limits_on_logs_memory_and_processes() -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_each_service_receives_exactly_the_settings_that_it_reads(name: str) -> None:
-    environment = service(name).split("environment:\n", 1)[1]
-    passed = dict(re.findall(r"^ +([A-Z][A-Z0-9_]+): (.*)$", environment, re.MULTILINE))
+    document = yaml.safe_load(COMPOSE)
+    passed = (document.get(name) or document["services"][name])["environment"]
     reads = settings_of(SERVICES[name])
     for setting in sorted(reads - passed.keys() - {variable.removesuffix("_FILE") for variable in passed}):
         if setting not in {"GATEWAY_PORT"}:
