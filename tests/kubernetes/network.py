@@ -1,4 +1,4 @@
-"""Decide whether the NetworkPolicies of a namespace allow a connection between pods of it, or from or to another one."""
+"""Decide whether the NetworkPolicies of a namespace allow a connection from or to a pod of it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,8 @@ class Peer:
 def allows(policies: list[dict[str, Any]], source: Peer, target: Peer, port: str | int) -> bool:
     """Return whether `source` may connect to the port of `target`, by its name or number.
 
-    The policies of other namespaces are not considered. Only what deploy/kubernetes uses is known: selectors, named ports. An `ipBlock` raises NotImplementedError.
+    The policies of other namespaces are not considered.
+    Only what deploy/kubernetes uses is known: selectors, named ports. An `ipBlock` raises NotImplementedError.
     """
     leaves = bool(source.namespace) or _direction(policies, source, target, port, "Egress", "to")
     enters = bool(target.namespace) or _direction(policies, target, source, port, "Ingress", "from")

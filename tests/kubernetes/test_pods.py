@@ -64,15 +64,16 @@ def test_ports_are_those_on_which_the_service_listens(overlay: Overlay, name: st
 def test_the_gateway_finds_the_services_at_their_names(overlay: Overlay) -> None:
     environ = overlay.environ("gateway")
     for name, url in (("auth", environ["AUTH_URL"]), ("resource", environ["RESOURCE_URL"])):
-        (port,) = [port["port"] for port in overlay.of_kind("Service")[name]["spec"]["ports"] if port["name"] == "http"]
+        ports = overlay.of_kind("Service")[name]["spec"]["ports"]
+        (port,) = [port["port"] for port in ports if port["name"] == "http"]
         assert url == f"http://{name}:{port}"
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_probes_ask_the_health_endpoints(overlay: Overlay, name: str) -> None:
     container = only_container(overlay.pods[name])
-    asked = {kind: container[kind]["httpGet"] for kind in ("startupProbe", "readinessProbe", "livenessProbe")}
-    assert asked == {
+    requested = {kind: container[kind]["httpGet"] for kind in ("startupProbe", "readinessProbe", "livenessProbe")}
+    assert requested == {
         "startupProbe": {"path": "/healthz", "port": "http"},
         "readinessProbe": {"path": "/readyz", "port": "http"},
         "livenessProbe": {"path": "/healthz", "port": "http"},

@@ -1,6 +1,7 @@
-"""Write deploy/kubernetes/monitoring/rules.yaml from the rules for Prometheus: `python -m tests.kubernetes.write_rules`.
+"""Write deploy/kubernetes/monitoring/rules.yaml from the rules for Prometheus.
 
-The Prometheus Operator reads rules from an object of its own, PrometheusRule. Kustomize cannot read the other form.
+The command is `python -m tests.kubernetes.write_rules`. The Prometheus Operator reads rules from an object of its
+own, PrometheusRule. Kustomize cannot read the other form.
 """
 
 from stack.plan import ROOT
