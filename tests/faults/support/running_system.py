@@ -175,6 +175,7 @@ def gateway_addresses(plan: Plan, name: str, port: int) -> dict[str, str]:
 def _plan(folder: Path, gateways: int, settings: Mapping[str, str]) -> RunningSystem:
     environ = {
         **clean_environ(),
+        "LOG_FORMAT": "json",
         "DATA_DIR": str(folder),
         "GATEWAY_PORT": str(free_port()),
         **FAST_LOGINS,
