@@ -82,6 +82,7 @@ from chassis.sql.pool_usage import connections_in_use, max_connections
 from chassis.startup import settings_or_exit
 from contract.keys import secret_id
 from contract.problems import Refused
+from contract.revocation import EPOCH
 
 _log = structlog.get_logger("store")
 
@@ -307,7 +308,7 @@ def _subscribe(
 
 
 def _check_redis() -> None:
-    services().redis.call(lambda redis: redis.ping())
+    services().redis.call(lambda redis: redis.exists(EPOCH))  # in a Cluster, PING needs every node
 
 
 def _store_unavailable(error: StoreUnavailable) -> ResponseReturnValue:

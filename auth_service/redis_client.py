@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 import structlog
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from chassis.clock import Clock
+from chassis.redis_clients import REDIS_ERRORS, is_cluster, redis_client
 from chassis.redis_reason import redis_reason
 
 TIMEOUT = 0.1
@@ -44,14 +44,10 @@ class RedisClient:
     """Sends commands to Redis unless the circuit is open. Thread-safe."""
 
     def __init__(self, url: str, *, clock: Clock = time.monotonic) -> None:
-        self._redis = Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_timeout=TIMEOUT,
-            socket_connect_timeout=TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
-            driver_info=None,  # or a new connection tells the version of redis-py: 0.3 ms and two commands
-        )
+        self._url = url
+        self._is_cluster = is_cluster(url)
+        self._redis: Redis | None = None
+        self._connecting = threading.Lock()
         self._idle: list[tuple[Any, float]] = []
         """Idle connections of `send_pipeline`, each with the time of its last use."""
         self.run_command: Callable[[Callable[[Redis], Any], Redis], Any] | None = None
@@ -75,8 +71,9 @@ class RedisClient:
         if not (self._is_allowed() or ignore_circuit):
             raise RedisUnavailable
         try:
-            reply = command(self._redis) if self.run_command is None else self.run_command(command, self._redis)
-        except (RedisError, OSError) as error:
+            redis = self._redis or self._connect()
+            reply = command(redis) if self.run_command is None else self.run_command(command, redis)
+        except REDIS_ERRORS as error:
             self._record_failure(error)
             raise RedisUnavailable from error
         if self._failures:
@@ -86,12 +83,20 @@ class RedisClient:
     def send_pipeline(self, *commands: Command) -> list[object]:
         """Send commands in one round trip and return the reply to each. Raises RedisUnavailable.
 
-        Every refresh uses it. The pipeline of redis-py takes five times as long, and its connection pool twice.
+        Every refresh uses it. The pipeline of redis-py takes five times as long, and its connection pool twice. Only
+        a Cluster needs it, because the keys of the commands may be on different nodes.
         """
 
-        def send(_: Redis) -> list[object]:
-            connection = self._take_connection()
+        def send_to_cluster(redis: Redis) -> list[object]:
+            pipeline: Any = redis.pipeline(transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command)
+            return list(pipeline.execute())
+
+        def send(redis: Redis) -> list[object]:
+            connection = self._take_connection(redis)
             try:
+                connection.connect()  # asks the Sentinels for the primary; nothing to do if it is connected
                 connection.send_packed_command(connection.pack_commands(commands))
                 replies = [connection.read_response() for _ in commands]
             except BaseException:
@@ -101,20 +106,35 @@ class RedisClient:
             self._idle.append((connection, time.monotonic()))
             return replies
 
-        return self.call(send)
+        return self.call(send_to_cluster if self._is_cluster else send)
 
     def close(self) -> None:
         """Close the connections."""
         while self._idle:
             self._idle.pop()[0].disconnect()
-        self._redis.close()
+        if self._redis is not None:
+            self._redis.close()
 
-    def _take_connection(self) -> Any:
+    def _connect(self) -> Redis:
+        """Create the client. That of a Cluster connects at once, so it is not created before the first command."""
+        with self._connecting:
+            if self._redis is None:
+                self._redis = redis_client(
+                    self._url,
+                    decode_responses=True,
+                    socket_timeout=TIMEOUT,
+                    socket_connect_timeout=TIMEOUT,
+                    retry=Retry(NoBackoff(), 0),
+                    driver_info=None,  # or a new connection tells the version of redis-py: 0.3 ms and two commands
+                )
+            return self._redis
+
+    def _take_connection(self, redis: Redis) -> Any:
         """Return an idle connection, or a new one."""
         try:
             connection, used_at = self._idle.pop()  # atomic, as `append` is
         except IndexError:
-            connections = self._redis.connection_pool
+            connections = redis.connection_pool
             return connections.connection_class(**connections.connection_kwargs)
         if time.monotonic() - used_at > UNCHECKED_SECONDS and _is_unusable(connection):
             connection.disconnect()  # it connects again when it sends
@@ -152,5 +172,5 @@ def _is_unusable(connection: Any) -> bool:
     """Return whether the server has closed an idle connection, or has sent something that no command asked for."""
     try:
         return bool(connection.can_read())
-    except (RedisError, OSError):
+    except REDIS_ERRORS:
         return True

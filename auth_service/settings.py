@@ -18,6 +18,7 @@ from auth_service.throttling.login_throttle import ThrottleRates
 from auth_service.tokens.signing_keys import KeyRing, load_key_ring, load_verification_key
 from auth_service.webhook_settings import WebhookSettings
 from chassis.rates import Rate, parse_rate
+from chassis.redis_url import check_redis_url
 from chassis.secret_rotation.watched_secret import Secrets, WatchedSecret, watched_secrets
 from chassis.settings import Settings, StrongSecret
 from chassis.sql.engine import database_url
@@ -35,8 +36,7 @@ def _usable_database(url: SecretStr) -> SecretStr:
 
 
 def _usable_redis(url: SecretStr) -> SecretStr:
-    if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("must be a redis://, rediss:// or unix:// URL")
+    check_redis_url(url.get_secret_value())
     return url
 
 

@@ -12,9 +12,13 @@ from contract.claims import LONGEST_ACCESS_LIFETIME
 
 STREAM = "revocations"
 """The Redis key of the stream."""
-EPOCH = "revocations:epoch"
-"""A key that exists while the stream is complete. If it is missing, Redis has lost its data, and the auth service
-publishes all revocations again from SQL."""
+EPOCH = "{revocations}:epoch"
+"""A key whose value is the run id of the server to which all revocations were published.
+
+If it is missing or another, Redis has lost its data, was restarted, or a replica that may lack the last writes has
+become the primary: the auth service publishes all revocations again from SQL. The braces are a hash tag: in a Redis
+Cluster, the key is on the node of the stream and gets lost with it.
+"""
 
 COMPLETENESS_QUERIES = "revocations:asked"
 """A Redis set of completeness queries. A gateway adds one, 32 random hexadecimal digits, if it has to know that it

@@ -1,8 +1,10 @@
 """The Redis clients of the gateway: one for each use, with the timeouts of that use, in seconds."""
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+
+from chassis.redis_clients import async_redis_client
 
 _NO_DRIVER_INFO = None
 """A new connection does not tell Redis the version of redis-py, which costs 0.3 ms and two commands each time."""
@@ -10,7 +12,7 @@ _NO_DRIVER_INFO = None
 
 def revocation_feed_redis(url: str) -> "Redis":
     """Return the client of the revocation feed. No request waits for it."""
-    return Redis.from_url(
+    return async_redis_client(
         url,
         decode_responses=True,
         encoding_errors="replace",  # an entry that is not UTF-8 must not stop the feed
@@ -23,7 +25,7 @@ def revocation_feed_redis(url: str) -> "Redis":
 
 def rate_limit_redis(url: str) -> "Redis":
     """Return the client of the shared rate-limit counters. Requests near a limit wait for it, so it fails fast."""
-    return Redis.from_url(
+    return async_redis_client(
         url,
         socket_timeout=0.2,
         socket_connect_timeout=0.2,
@@ -33,17 +35,11 @@ def rate_limit_redis(url: str) -> "Redis":
 
 
 def ticket_redis(url: str) -> "Redis":
-    """Return the client of one-time tickets. It has four connections, and requests wait for a free one.
-
-    Without this limit, many streams that reconnect at once would open as many connections to Redis.
-    """
-    pool = BlockingConnectionPool.from_url(
+    """Return the client of one-time tickets."""
+    return async_redis_client(
         url,
-        max_connections=4,
-        timeout=1,  # for a free connection
         socket_timeout=1,
         socket_connect_timeout=1,
         retry=Retry(NoBackoff(), 0),
         driver_info=_NO_DRIVER_INFO,
     )
-    return Redis.from_pool(pool)

@@ -1,6 +1,6 @@
 """One error for every failure of Redis: RedisUnavailable.
 
-A failing command raises a RedisError or an OSError (TimeoutError is one). On a connection that was just reset, uvloop
+A failing command raises one of REDIS_ERRORS (TimeoutError is an OSError). On a connection that was just reset, uvloop
 raises a plain RuntimeError: "unable to perform operation on <TCPTransport closed=True ...>; the handler is closed"
 (MagicStack/uvloop 506).
 """
@@ -8,8 +8,7 @@ raises a plain RuntimeError: "unable to perform operation on <TCPTransport close
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from redis.exceptions import RedisError
-
+from chassis.redis_clients import REDIS_ERRORS
 from chassis.redis_reason import redis_reason
 
 _CLOSED_TRANSPORT = "the handler is closed"
@@ -29,7 +28,7 @@ def redis_faults() -> Iterator[None]:
     """Raise RedisUnavailable for a failure of Redis inside the `with` block. Other errors pass unchanged."""
     try:
         yield
-    except (RedisError, OSError) as error:
+    except REDIS_ERRORS as error:
         raise RedisUnavailable(redis_reason(error)) from error
     except RuntimeError as error:
         if _CLOSED_TRANSPORT not in str(error):

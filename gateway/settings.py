@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError, ValidationInfo
 
 from chassis.rates import Rate, parse_rate
+from chassis.redis_url import check_redis_url
 from chassis.settings import Settings, StrongSecret
 from chassis.tracing.settings import TracingSettings
 from chassis.utc_time import parse_utc_time
@@ -70,6 +71,11 @@ def _needs_trusted_proxies(versions: Versions, info: ValidationInfo) -> Versions
     if versions != "off" and not info.data.get("trusted_proxies"):
         raise ValueError("needs TRUSTED_PROXIES: the PROXY header is only read on connections from these")
     return versions
+
+
+def _usable_redis(url: SecretStr) -> SecretStr:
+    check_redis_url(url.get_secret_value())
+    return url
 
 
 def _words(value: object) -> object:
@@ -158,7 +164,7 @@ class GatewaySettings(RoutesSettings, TracingSettings):
     auth_client_cert_file: str = ""
     auth_client_key_file: str = ""
     """TLS files for an https:// AUTH_URL, like ca_file, client_cert_file and client_key_file of an upstream."""
-    redis_url: SecretStr
+    redis_url: Annotated[SecretStr, AfterValidator(_usable_redis)]
     peer_secret: StrongSecret
     """Authenticates the gateway at the auth service, which has the same secret."""
     token_issuer: str = DEFAULT_ISSUER

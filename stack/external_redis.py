@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from redis import AuthenticationError, Redis, RedisError, ResponseError
+from redis import AuthenticationError, ResponseError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from chassis.redis_clients import REDIS_ERRORS, redis_client
 from chassis.redis_reason import redis_reason
+from chassis.redis_url import check_redis_url
 from stack.settings import StartError
 
 TIMEOUT_SECONDS = 2.0
@@ -15,7 +17,7 @@ TIMEOUT_SECONDS = 2.0
 
 
 def check_redis(given: Mapping[str, str]) -> None:
-    """Raise StartError unless the Redis of REDIS_URL or REDIS_URL_FILE replies to PING.
+    """Raise StartError unless the Redis of REDIS_URL or REDIS_URL_FILE responds.
 
     The message shows no password. `given` is the environment without empty values.
     """
@@ -23,18 +25,14 @@ def check_redis(given: Mapping[str, str]) -> None:
         raise StartError("REDIS_URL and REDIS_URL_FILE are both set: keep one")
     url = given.get("REDIS_URL") or _read(given["REDIS_URL_FILE"])
     try:
-        client = Redis.from_url(
-            url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 0)
-        )
-    except ValueError:  # its message may contain a part of the password
-        raise StartError(
-            "REDIS_URL must be redis://host:port, rediss://host:port or unix:///path; "
-            "in a password, write ?, #, /, @ and % in percent-encoding"
-        ) from None
+        check_redis_url(url)
+    except ValueError as error:
+        raise StartError(f"REDIS_URL {error}") from None
+    timeouts = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
     try:
-        with client:
-            client.ping()
-    except (RedisError, OSError, ValueError) as error:
+        with redis_client(url, **timeouts, retry=Retry(NoBackoff(), 0)) as client:
+            client.get("start")  # in a Cluster, PING needs every node
+    except (*REDIS_ERRORS, ValueError) as error:
         hint = "; rediss:// needs a port with TLS" if url.startswith("rediss") else ""
         raise StartError(_message(error) + hint) from None
 
@@ -49,6 +47,8 @@ def _read(path: str) -> str:
 
 
 def _message(error: Exception) -> str:
+    if isinstance(error.__cause__, ResponseError | AuthenticationError):
+        error = error.__cause__  # the client of a Cluster wraps it
     if isinstance(error, ResponseError | AuthenticationError):
         # "refused: NOAUTH ..." becomes "the Redis there refused this system: NOAUTH ...".
         return f"REDIS_URL: the Redis there {redis_reason(error).replace(': ', ' this system: ', 1)}"

@@ -1,9 +1,10 @@
 """Publish the sessions that have ended to the revocation feed, which the gateways read.
 
 A revocation is first committed to SQL and then published. All revocations of unexpired access tokens are published
-again from SQL if Redis did not reply, if the feed's epoch is missing, when a process starts, and when a gateway sends
-a completeness query. So a record may be published twice; readers ignore the second one. A record stays in the stream
-at least until the access tokens that it revokes have expired.
+again from SQL if Redis did not reply, if the feed's epoch is missing or names another server (after a failover:
+replication is asynchronous), when a process starts, and when a gateway sends a completeness query. So a record may be
+published twice; readers ignore the second one. A record stays in the stream at least until the access tokens that it
+revokes have expired.
 """
 
 import threading
@@ -12,11 +13,13 @@ from typing import Any
 
 import structlog
 from redis import Redis
+from redis.exceptions import NoPermissionError
 
 from auth_service.events.account_events import SessionEnded
 from auth_service.redis_client import RedisClient, RedisUnavailable
 from auth_service.sessions.store import SessionRevocation, SessionStore
 from chassis.clock import Clock
+from chassis.redis_clients import server_of
 from contract.claims import LEEWAY
 from contract.revocation import (
     COMPLETENESS_QUERIES,
@@ -78,17 +81,18 @@ class RevocationFeed:
         """
         try:
             # No request waits for a background thread, so it may try Redis even while the circuit is open.
-            has_epoch = self._redis.call(lambda redis: redis.exists(EPOCH), ignore_circuit=True)
+            epoch = self._redis.call(lambda redis: redis.get(EPOCH), ignore_circuit=True)
+            run_id = self._redis.call(_run_id, ignore_circuit=True)
             queries = self._redis.call(_take_queries, ignore_circuit=True)
         except RedisUnavailable:
             # Another process, such as a command, may have failed to publish too; this one publishes for it later.
             self._is_pending.set()
             return False
-        if has_epoch and not queries and not self._is_pending.is_set():
+        if epoch == run_id and not queries and not self._is_pending.is_set():
             return False
         self._is_pending.clear()  # before publishing, so that a failure of `publish` meanwhile sets it again
         try:
-            self._publish_all(queries)
+            self._publish_all(queries, run_id)
         except RedisUnavailable:
             self._is_pending.set()
             return False
@@ -97,12 +101,12 @@ class RevocationFeed:
             raise
         return True
 
-    def _publish_all(self, queries: Sequence[str]) -> None:
+    def _publish_all(self, queries: Sequence[str], run_id: str) -> None:
         now = self._clock()
         # Read after the queries were taken, so it has every revocation that was committed before a query was sent.
         revocations = self._sessions.unexpired_revocations(now - LEEWAY)
         self._add_revocations(revocations)
-        self._redis.call(lambda redis: redis.set(EPOCH, str(int(now))))
+        self._redis.call(lambda redis: redis.set(EPOCH, run_id))
         for query in queries:
             self._add_entry(completeness_reply(query, int(now)))
         _log.info("revocations_republished", sessions=len(revocations), queries=len(queries))
@@ -119,6 +123,19 @@ class RevocationFeed:
     def _add_entry(self, fields: dict[str, str]) -> str:
         """Add an entry to the stream and return its id."""
         return str(self._redis.call(lambda redis: redis.xadd(STREAM, dict(fields.items()))))
+
+
+def _run_id(redis: Redis) -> str:
+    """Return the run id of the server that has the stream, which changes with a restart and a failover.
+
+    It is "unknown" if the server does not allow INFO, as some ACLs do: then only a missing epoch and lost connections
+    cause a publication.
+    """
+    try:
+        info: Any = server_of(redis, STREAM).info("server")
+    except NoPermissionError:
+        return "unknown"
+    return str(info.get("run_id", "unknown"))
 
 
 def _take_queries(redis: Redis) -> list[str]:

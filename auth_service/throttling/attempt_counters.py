@@ -33,8 +33,12 @@ return {0, unpack(counted)}
 Returns the seconds to wait. If they are 0, the positions in KEYS of the counters that counted the attempt follow.
 """
 
-_NO_WAIVER = ""
-"""Stands in KEYS for a missing waiver. No Redis key of this service is empty, so it never has a count."""
+_PREFIX = "{tries}:"
+"""Begins every key. The braces are a hash tag: a Cluster has all counters on one node, because a script uses the
+counters of an account and of an address at once."""
+
+_NO_WAIVER = _PREFIX
+"""Stands in KEYS for a missing waiver. No counter has an empty name, so it never has a count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Counter:
     @property
     def key(self) -> str:
         """Return the Redis key. It contains the rate, so that a changed rate counts from zero."""
-        return f"tries:{'/'.join(self.name)}/{self.rate.count}/{self.rate.seconds}"
+        return f"{_PREFIX}{'/'.join(self.name)}/{self.rate.count}/{self.rate.seconds}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from redis import AuthenticationError, Redis, RedisError, ResponseError
+from redis import AuthenticationError, Redis, ResponseError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import SentinelConnectionPool
 
 from chassis.clock import Clock
+from chassis.redis_clients import REDIS_ERRORS, redis_client, server_of
 from chassis.redis_reason import redis_reason
+from contract.revocation import STREAM
 from doctor.finding import Unreachable
 from doctor.probes.clocks import certain_offset
 
@@ -44,21 +47,25 @@ class RedisFacts:
 
 
 def probe_redis(url: str, clock: Clock) -> RedisFacts:
-    """Return the state of the server at `url`. Raises Unreachable."""
+    """Return the state of the server at `url`. Raises Unreachable.
+
+    Of Sentinels it is the state of the primary, of a Cluster that of the node with the revocations.
+    """
     try:
-        with _client(url) as client:
+        with _client(url) as connected:
+            client = server_of(connected, STREAM)
+            host, port = _address(client)
             started = clock()
             seconds, microseconds = client.time()
             offset = certain_offset(seconds + microseconds / 1_000_000, started, clock())
             info: Mapping[str, Any] = client.info()
             save = _allowed(lambda: str(client.config_get("save").get("save", "")))
-            options = client.connection_pool.connection_kwargs
-    except (RedisError, OSError, ValueError) as error:
+    except (*REDIS_ERRORS, ValueError) as error:
         raise Unreachable(f"Redis of REDIS_URL does not answer: {redis_reason(error)}") from error
     is_valkey = "valkey_version" in info
     return RedisFacts(
-        host=str(options.get("host", "")),
-        port=int(options.get("port", 0)),
+        host=host,
+        port=port,
         product="Valkey" if is_valkey else "Redis",
         version=str(info["valkey_version" if is_valkey else "redis_version"]),
         clock_offset=offset,
@@ -70,20 +77,30 @@ def probe_redis(url: str, clock: Clock) -> RedisFacts:
         write_failures=_write_failures(info),
         needs_password=_needs_password(url),
         is_replica=info.get("role") == "slave",
-        is_encrypted=url.startswith("rediss://"),
+        is_encrypted=url.startswith("rediss"),
         clients=int(info.get("connected_clients", 0)),
         max_clients=int(info.get("maxclients", 0)),
     )
 
 
 def _client(url: str) -> Redis:
-    return Redis.from_url(
+    return redis_client(
         url,
         socket_timeout=TIMEOUT_SECONDS,
         socket_connect_timeout=TIMEOUT_SECONDS,
         retry=Retry(NoBackoff(), 0),
         decode_responses=True,
     )
+
+
+def _address(server: Redis) -> tuple[str, int]:
+    """Return the host, empty for a unix socket, and the port."""
+    pool: Any = server.connection_pool
+    if isinstance(pool, SentinelConnectionPool):
+        host, port = pool.get_master_address()  # type: ignore[no-untyped-call]
+    else:
+        host, port = (pool.connection_kwargs.get(name, default) for name, default in (("host", ""), ("port", 0)))
+    return str(host), int(port)
 
 
 def _allowed(read: Callable[[], str]) -> str | None:
@@ -104,12 +121,14 @@ def _write_failures(info: Mapping[str, Any]) -> tuple[str, ...]:
 def _needs_password(url: str) -> bool:
     """Return whether the server refuses a client that sends no password."""
     try:
-        with _client(url) as client:
+        with _client(url) as connected:
+            client = server_of(connected, STREAM)
+            client.connection_pool.disconnect()
             for option in ("username", "password"):
                 client.connection_pool.connection_kwargs.pop(option, None)
             client.ping()
     except (AuthenticationError, ResponseError):
         return True
-    except (RedisError, OSError, ValueError) as error:
+    except (*REDIS_ERRORS, ValueError) as error:
         raise Unreachable(f"Redis of REDIS_URL does not answer: {redis_reason(error)}") from error
     return False

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -30,6 +30,12 @@ LIFETIME_SECONDS = 30
 REDIS_TIMEOUT_SECONDS = 1.0
 """Maximum time that a request waits for Redis."""
 
+MAX_COMMANDS = 4
+"""Commands that are sent to Redis at a time; further requests wait.
+
+Without this limit, many streams that reconnect at once would open as many connections to Redis.
+"""
+
 _PURPOSE = b"sallyport one-time tickets"
 """Makes the MAC key different from other keys that are derived from the same secret."""
 
@@ -43,6 +49,7 @@ class Tickets:
         self._redis = redis
         self._secrets = secrets
         self._clock = clock
+        self._free = asyncio.Semaphore(MAX_COMMANDS)
 
     async def issue(self, claims: AccessClaims) -> str:
         """Return a new ticket for `claims`. Raises Refused(503) if Redis is unavailable."""
@@ -53,7 +60,7 @@ class Tickets:
         document = json.dumps({"until": self._clock() + LIFETIME_SECONDS, "claims": members}).encode()
         key = _redis_key(ticket)
         mac = _mac(self._secrets.current()[0], key, document)
-        await _call(self._redis.set(key, mac + document, ex=LIFETIME_SECONDS))
+        await self._call(lambda: self._redis.set(key, mac + document, ex=LIFETIME_SECONDS))
         return ticket
 
     async def redeem(self, ticket: str) -> AccessClaims:
@@ -63,7 +70,7 @@ class Tickets:
         """
         key = _redis_key(ticket)
         # GETDEL reads and deletes atomically, so only one of two concurrent requests gets the claims.
-        stored = await _call(self._redis.getdel(key))
+        stored = await self._call(lambda: self._redis.getdel(key))
         if not isinstance(stored, bytes):
             raise Refused("ticket_invalid")
         mac, document = stored[:32], stored[32:]  # SHA-256: 32 bytes
@@ -85,6 +92,15 @@ class Tickets:
         finally:
             await self._redis.aclose()
 
+    async def _call(self, command: Callable[[], Awaitable[object]]) -> object:
+        try:
+            with redis_faults():
+                async with asyncio.timeout(REDIS_TIMEOUT_SECONDS), self._free:
+                    return await command()
+        except RedisUnavailable as error:
+            _log.warning("tickets_unavailable", error=error.reason)
+            raise Refused("tickets_unavailable", retry_after=jittered_retry_after(1)) from error
+
     def _is_authentic(self, mac: bytes, key: str, document: bytes) -> bool:
         macs = [_mac(secret, key, document) for secret in self._secrets.current()]
         return any(hmac.compare_digest(mac, expected) for expected in macs)
@@ -94,16 +110,6 @@ def _mac(secret: str, key: str, document: bytes) -> bytes:
     mac_key = hmac.digest(secret.encode(), _PURPOSE, "sha256")
     # The MAC covers the Redis key, so that a document copied to another ticket's key is invalid.
     return hmac.digest(mac_key, key.encode() + b"\0" + document, "sha256")
-
-
-async def _call(command: Awaitable[object]) -> object:
-    try:
-        with redis_faults():
-            async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
-                return await command
-    except RedisUnavailable as error:
-        _log.warning("tickets_unavailable", error=error.reason)
-        raise Refused("tickets_unavailable", retry_after=jittered_retry_after(1)) from error
 
 
 def _redis_key(ticket: str) -> str:

@@ -42,6 +42,9 @@ RETRY_PAUSE = (0.5, 1.5)
 _CLOCK_SKEW = 60
 """Seconds that a sum is kept in Redis after its last use, because the clocks of gateways differ."""
 
+_PROBE_KEY = "rate_limits"
+"""A key that does not exist, read to learn whether Redis responds: in a Cluster, PING needs every node."""
+
 _log = structlog.get_logger("redis_sync")
 
 
@@ -127,10 +130,10 @@ class SharedCounters:
                 self._pending[update.counter] = None
 
     async def reconnect(self) -> None:
-        """Share counters again if Redis responds to PING."""
+        """Share counters again if Redis responds."""
         with suppress(RedisUnavailable):
             with redis_faults():
-                await self._redis.ping()
+                await self._redis.get(_PROBE_KEY)
             self.is_local = False
             self._on_local(False)
             _log.info("rate_limits_shared")

@@ -43,7 +43,7 @@ def test_the_redis_url_may_be_in_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"REDIS_URL": "127.0.0.1:6379"}, "REDIS_URL must be redis://host:port"),
+        ({"REDIS_URL": "127.0.0.1:6379"}, "REDIS_URL must be a redis://"),
         ({"REDIS_URL": "redis://:hunter/2@127.0.0.1:6379"}, "percent-encoding"),
         ({"REDIS_URL": "redis://127.0.0.1:1"}, r"Connection refused\): start it, or correct REDIS_URL"),
         ({"REDIS_URL_FILE": "/nowhere/url"}, "REDIS_URL_FILE names /nowhere/url, which cannot be read: No such file"),

@@ -289,14 +289,14 @@ def test_an_operator_can_reset_a_counter_by_the_hash_in_the_log(
     """The command is in docs/operations.md."""
     fail(limited_client, 4)
     account_hashes = re.findall(r"login_throttled.*?account=([0-9a-f]{32})", capsys.readouterr().out)
-    for key in redis.scan_iter(f"tries:*/{account_hashes[0]}/*"):
+    for key in redis.scan_iter(f"{{tries}}:*/{account_hashes[0]}/*"):
         redis.delete(key)
     assert log_in(limited_client, PASSWORD).status_code == 200
 
 
 def test_the_keys_of_counters_expire_and_contain_no_e_mail_address(limited_client: FlaskClient, redis: Redis) -> None:
     fail(limited_client, 1)
-    keys: list[str] = list(redis.scan_iter("tries:*"))
+    keys: list[str] = list(redis.scan_iter("{tries}:*"))
     assert keys
     assert not [key for key in keys if "ann" in key.lower()]
     for key in keys:
