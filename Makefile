@@ -27,6 +27,8 @@ KIT_SOURCES = $(shell find client/packages/client/src client/packages/client/tsc
 CONTRACT := .venv-contract
 # kubectl, and the schemas of the Kubernetes API.
 KUBERNETES := .venv-kubernetes
+# What builds and audits a release.
+RELEASE := .venv-release
 # The built app: test-browser builds it again when a source is newer.
 APP := client/dist/app/index.html
 URL ?= http://127.0.0.1:8000
@@ -37,7 +39,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run compile doctor tour reload grant auth rotate secrets migration setup test test-system fuzz test-compiled test-all-cases test-packages test-large test-isolation test-migration test-faults test-rotation test-alerts test-kubernetes test-contract openapi test-browser client test-clients lifetimes soak timing bench bench-growth bench-setup load load-ui \
+.PHONY: help run compile doctor tour reload grant auth rotate secrets migration setup test test-system fuzz test-compiled test-all-cases test-packages test-large test-isolation test-migration test-faults test-rotation test-alerts test-kubernetes test-release release audit test-contract openapi test-browser client test-clients lifetimes soak timing bench bench-growth bench-setup load load-ui \
 	docs docs-serve lint lock clean
 
 help: ## List the commands
@@ -126,6 +128,21 @@ test-kubernetes: setup ## Render deploy/kubernetes with kubectl, and compare it 
 	@$(MAKE) --no-print-directory setup VENV=$(KUBERNETES) REQUIREMENTS=requirements/kubernetes.txt
 	@KUBERNETES_TOOLS=$(KUBERNETES)/bin $(BIN)/python -m pytest tests/kubernetes
 
+test-release: release-setup ## Build a release, and compare its files with the lock files
+	@RELEASE_TOOLS=$(RELEASE)/bin $(BIN)/python -m pytest tests/release
+
+release: release-setup ## Build wheels, images, SBOMs, lists of licences, notes and checksums into build/release: ARGS=--no-images
+	@$(BIN)/python -m release $(ARGS)
+
+audit: release-setup ## Look for known vulnerabilities in the packages of the images (pip-audit, which asks pypi.org)
+	@for service in gateway auth_service resource_service tracing; do \
+		echo "== requirements/$$service.txt"; \
+		$(RELEASE)/bin/pip-audit --strict --progress-spinner off --disable-pip --require-hashes -r requirements/$$service.txt || exit 1; \
+	done
+
+release-setup: setup
+	@$(MAKE) --no-print-directory setup VENV=$(RELEASE) REQUIREMENTS=requirements/release.txt
+
 test-contract: setup ## Compare a running stack with its OpenAPI document (schemathesis, six minutes): EXAMPLES=20
 	@$(MAKE) --no-print-directory setup VENV=$(CONTRACT) REQUIREMENTS=requirements/contract.txt
 	@SCHEMATHESIS=$(CONTRACT)/bin/schemathesis EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest -s --timeout 3600 tests/api_contract
@@ -197,13 +214,13 @@ lock: setup ## Lock requirements/*.in, with hashes, in requirements/*.txt
 	command -v uv >/dev/null || $(BIN)/python -m pip install --quiet uv; \
 	cd requirements && uv $(COMPILE) dev.in -o dev.txt && uv $(COMPILE) -c dev.txt run.in -o run.txt && uv $(COMPILE) -c dev.txt compile.in -o compile.txt && \
 	uv $(COMPILE) -c dev.txt bench.in -o bench.txt && uv $(COMPILE) bench_django.in -o bench_django.txt && \
-	uv $(COMPILE) -c dev.txt browser.in -o browser.txt && uv $(COMPILE) -c dev.txt contract.in -o contract.txt && uv $(COMPILE) -c dev.txt kubernetes.in -o kubernetes.txt && uv $(COMPILE) node.in -o node.txt && uv $(COMPILE) -c dev.txt docs.in -o docs.txt && uv $(COMPILE) -c dev.txt packages.in -o packages.txt && uv $(COMPILE) migration.in -o migration.txt && \
+	uv $(COMPILE) -c dev.txt browser.in -o browser.txt && uv $(COMPILE) -c dev.txt contract.in -o contract.txt && uv $(COMPILE) -c dev.txt kubernetes.in -o kubernetes.txt && uv $(COMPILE) -c dev.txt release.in -o release.txt && uv $(COMPILE) node.in -o node.txt && uv $(COMPILE) -c dev.txt docs.in -o docs.txt && uv $(COMPILE) -c dev.txt packages.in -o packages.txt && uv $(COMPILE) migration.in -o migration.txt && \
 	for service in gateway auth_service resource_service tracing; do \
 		uv $(COMPILE) -c dev.txt $$service.in -o $$service.txt || exit 1; \
 	done
 
 clean: ## Remove the virtual environments and all caches; .data/ stays
-	@rm -rf $(VENV) .venv-migration .venv-node .venv-package-* $(BENCH) $(BENCH)-django $(BROWSER) $(CONTRACT) $(KUBERNETES) $(DOCS) website/node_modules tests/load/peers/fastify/node_modules tests/browser/node_modules tests/clients/node_modules tests/clients/nuxt_auth/node_modules tests/packages/another_language/node_modules client/node_modules client/packages/*/node_modules client/packages/*/dist client/packages/*/build client/dist client/.angular
+	@rm -rf $(VENV) .venv-migration .venv-node .venv-package-* $(BENCH) $(BENCH)-django $(BROWSER) $(CONTRACT) $(KUBERNETES) $(RELEASE) $(DOCS) website/node_modules tests/load/peers/fastify/node_modules tests/browser/node_modules tests/clients/node_modules tests/clients/nuxt_auth/node_modules tests/packages/another_language/node_modules client/node_modules client/packages/*/node_modules client/packages/*/dist client/packages/*/build client/dist client/.angular
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,0 +1,1 @@
+"""Build a release: wheels, images, SBOMs, lists of licences, notes and checksums."""
