@@ -1,4 +1,4 @@
-"""The files of a release. Each function writes some of them into a folder, with the tools of requirements/release.txt."""
+"""The files of a release. Each function writes some, with the tools of requirements/release.txt."""
 
 import hashlib
 import shutil
@@ -40,7 +40,9 @@ def write_licences(image: str, version: str, folder: Path, tools: Path) -> None:
     command = [str(tools / "pip-licenses"), "--python", sys.executable, "--format", "markdown", "--with-urls"]
     target = folder / f"sallyport-{image}-{version}-licences.md"
     listed = subprocess.run([*command, "--packages", *names], check=True, text=True, stdout=subprocess.PIPE).stdout
-    target.write_text(f"# Licences of the Python packages in sallyport-{image} {version}\n\n{listed}", encoding="utf-8")
+    target.write_text(
+        f"# Licences of the Python packages in sallyport-{image} {version}\n\n{listed}", encoding="utf-8"
+    )
 
 
 def write_notes(version: str, folder: Path) -> None:

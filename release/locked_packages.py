@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
 from release.version import ROOT
@@ -38,9 +37,15 @@ def image_python() -> str:
 
 
 def _packages(text: str, python: str) -> Iterator[LockedPackage]:
-    environment = {**default_environment(), "python_version": python, "python_full_version": f"{python}.0"}
-    environment |= {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
-    environment |= {"implementation_name": "cpython", "platform_python_implementation": "CPython"}
+    environment = {
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "os_name": "posix",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+    }
     for lines in re.findall(r"^[a-zA-Z0-9].*(?:\n +.*)*", text, re.MULTILINE):
         requirement = Requirement(lines.partition("\\")[0])
         if requirement.marker is None or requirement.marker.evaluate(environment):

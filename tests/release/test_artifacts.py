@@ -55,7 +55,9 @@ def test_a_wheel_installs_and_has_the_version(release: Path, name: str, tmp_path
     subprocess.run([*pip, str(wheel)], check=True, timeout=120)
     code = f"import importlib.metadata, importlib.util as u; print(importlib.metadata.version('{name}'))"
     code += f"; print(u.find_spec('{module}').origin)"
-    ran = subprocess.run([python, "-c", code], cwd=tmp_path, text=True, check=True, timeout=60, stdout=subprocess.PIPE)
+    ran = subprocess.run(
+        [python, "-c", code], cwd=tmp_path, text=True, check=True, timeout=60, stdout=subprocess.PIPE
+    )
     version, origin = ran.stdout.split()
     assert version == VERSION
     assert origin.startswith(str(bare))
@@ -93,7 +95,8 @@ def test_an_sbom_lists_each_package_with_version_and_hashes(release: Path, image
 @pytest.mark.parametrize("image", IMAGES)
 def test_a_list_of_licences_names_each_package_with_its_version(release: Path, image: str) -> None:
     text = (release / f"sallyport-{image}-{VERSION}-licences.md").read_text()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"][2:]
+    table = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line] for line in table[2:]]
     listed = {(re.sub(r"[-_.]+", "-", name).lower(), version) for name, version, _licence, _url in rows}
     assert listed == {(package.name, package.version) for package in locked_packages(image)}
     assert not [row for row in rows if row[2] in {"", "UNKNOWN"}]

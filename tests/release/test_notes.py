@@ -26,10 +26,7 @@ Text.
 
 
 def test_the_notes_are_the_section_of_the_version() -> None:
-    assert (
-        release_notes(CHANGELOG, "1.1.0")
-        == "## [1.1.0] - 2026-03-01\n\n### Added\n\n- Notes. [1.0.0] is older.\n"
-    )
+    assert release_notes(CHANGELOG, "1.1.0") == "## [1.1.0] - 2026-03-01\n\n### Added\n\n- Notes. [1.0.0] is older.\n"
     assert release_notes(CHANGELOG, "1.0.0") == "## [1.0.0] - 2026-02-01\n\nText.\n"
 
 
