@@ -39,7 +39,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run compile doctor tour reload grant auth rotate secrets migration setup test test-system fuzz test-compiled test-all-cases test-packages test-large test-isolation test-migration test-faults test-rotation test-alerts test-kubernetes test-release release audit test-contract openapi test-browser client test-clients lifetimes soak timing bench bench-growth bench-setup load load-ui \
+.PHONY: help run compile doctor tour reload grant auth rotate secrets migration setup test test-system fuzz test-compiled test-all-cases test-packages test-large test-isolation test-migration test-faults test-topologies test-rotation test-alerts test-kubernetes test-release release audit test-contract openapi test-browser client test-clients lifetimes soak timing bench bench-growth bench-setup load load-ui \
 	docs docs-serve lint lock clean
 
 help: ## List the commands
@@ -117,6 +117,9 @@ test-faults: setup ## Test a running system with failures, overload and hostile 
 		tests/gateway/server/test_message_forms.py tests/gateway/endpoints/test_hostile_json.py tests/auth_service/api/test_hostile_json.py \
 		tests/resource_service/test_hostile_json.py tests/auth_service/mail/test_sending.py tests/auth_service/mail/test_sending_processes.py \
 		tests/auth_service/importing/test_stopped_import.py
+
+test-topologies: setup ## Kill a Redis primary of Sentinel and of a Cluster under load
+	@SALLYPORT_TOPOLOGIES=1 $(BIN)/python -m pytest --timeout 600 tests/topologies
 
 test-rotation: setup ## Replace every key and secret of a running system under load (seven minutes)
 	@SALLYPORT_ROTATION=1 $(BIN)/python -m pytest -s --timeout 600 tests/rotation

@@ -68,6 +68,11 @@ class Topology:
         port = self._sentinel_primary() if self.sentinels else self._cluster_primary()
         return next(server for server in self.servers if server.port == port)
 
+    def replica(self) -> Server:
+        """Return the replica of `primary`."""
+        primary = self.primary().port
+        return next(server for server in self.servers if server.port != primary and _primary_of(server) == primary)
+
     def others_agree_on_another_primary(self, killed: Server) -> bool:
         """Return whether a replica has replaced `killed`."""
         try:
@@ -168,6 +173,12 @@ def _form(servers: Sequence[Server]) -> None:
     for server in servers:
         with server.client() as client:
             wait_until(lambda c=client: _is_complete(c), "the Cluster is complete")  # type: ignore[misc]
+
+
+def _primary_of(server: Server) -> int:
+    """Return the port of the primary that a replica follows; 0 for a primary."""
+    with server.client() as client:
+        return int(client.info("replication").get("master_port", 0))
 
 
 def _known_nodes(client: Any) -> int:

@@ -82,6 +82,20 @@ def test_a_new_process_publishes_what_a_former_one_may_not_have_published(
     assert not republish(parts), "the second run has nothing to publish"
 
 
+def test_after_a_failover_revocations_are_republished_although_the_epoch_exists(
+    ann: Person, redis: Redis, parts: Services
+) -> None:
+    """The new primary has the epoch of the old one, and may lack its last revocations."""
+    republish(parts)
+    ann.log_out()
+    redis.delete(STREAM)
+    assert not republish(parts), "the epoch names this server"
+    redis.set(EPOCH, "run id of the old primary")
+    assert republish(parts)
+    assert [record.value for record in feed_of(redis)] == [sid_of(ann)]
+    assert not republish(parts)
+
+
 def test_after_redis_was_emptied_revocations_are_republished_and_no_token_becomes_valid(
     ann: Person, bob: Person, redis: Redis, parts: Services, clock: MovableClock
 ) -> None:
