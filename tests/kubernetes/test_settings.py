@@ -13,13 +13,13 @@ from gateway.startup_check import startup_problems
 from resource_service.settings import ResourceSettings
 from resource_service.settings import ServingSettings as ResourceServing
 from stack.plan import ROOT
+from tests.kubernetes.environment import MOUNTS, environ_of
 from tests.kubernetes.manifests import KUBERNETES, SERVICES, Overlay, needs_tools
 
 pytestmark = needs_tools
 PACKAGES = {"gateway": "gateway", "auth": "auth_service", "resource": "resource_service"}
 OF_ROUTES = {"RESOURCE_URL"}
 """Variables that only routes.toml reads."""
-MOUNTS = "/etc/sallyport/"
 
 
 def readable(package: str) -> set[str]:
@@ -28,15 +28,6 @@ def readable(package: str) -> set[str]:
     models = [member for member in members if isinstance(member, type) and issubclass(member, Settings)]
     names = {field.upper() for model in models for field in model.model_fields}
     return names | {f"{name}_FILE" for name in names}
-
-
-def environ_of(overlay: Overlay, name: str, folder: Path) -> dict[str, str]:
-    """Return the environment of a pod, with its mounted files below `folder`."""
-    for path, text in overlay.files(name).items():
-        file = folder / path.removeprefix(MOUNTS)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text or (overlay.secrets / file.name).read_text())
-    return {key: value.replace(MOUNTS, f"{folder}/") for key, value in overlay.environ(name).items()}
 
 
 @pytest.mark.parametrize("name", SERVICES)
