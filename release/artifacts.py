@@ -71,7 +71,7 @@ def build_images(engine: str, version: str) -> list[str]:
     names = []
     for image, service in IMAGES.items():
         name = f"sallyport-{image}:{version}"
-        command = [engine, "build", "--build-arg", f"SERVICE={service}", "--tag", name, str(ROOT)]
-        subprocess.run(command, check=True)
+        arguments = ["--build-arg", f"SERVICE={service}", "--build-arg", f"VERSION={version}"]
+        subprocess.run([engine, "build", *arguments, "--tag", name, str(ROOT)], check=True)
         names.append(name)
     return names
