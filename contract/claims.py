@@ -30,6 +30,15 @@ LONGEST_ACCESS_LIFETIME = 86_400
 MAX_TOKEN_LENGTH = 8192
 """Characters. A longer token is rejected before its signature is verified."""
 
+ACCESS_CLAIMS = (
+    *("token_type", "iss", "sub", "user_id", "sid", "generation"),
+    *("aud", "iat", "exp", "jti", "email", "roles"),
+)
+"""The claims of an access token, in the order in which the auth service writes them, after those of a claims hook.
+
+The edge (docs/edge.md) reads tokens with claims in this order only, and leaves others to the gateway.
+"""
+
 RESERVED_CLAIMS = frozenset(
     {
         # RFC 7519 4.1, RFC 7800, RFC 8693, RFC 9068 2.2, OpenID Connect Core 2

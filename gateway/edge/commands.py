@@ -91,5 +91,5 @@ def _summary(decided: DecidedRoutes, folder: EdgeFolder) -> list[str]:
     return [
         *(f"{prefix:<{widths[0]}}  {methods:<{widths[1]}}  {by}" for prefix, methods, by in rows),
         "",
-        f"haproxy -W -S {folder.master_socket} -f {folder.path}",
+        f"haproxy -dMglobal -W -S {folder.master_socket} -f {folder.path}",
     ]

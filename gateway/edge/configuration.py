@@ -105,15 +105,24 @@ def _frontend(decided: DecidedRoutes, settings: GatewaySettings, listener: Liste
         "http-request set-var(txn.id) uuid()",
         "http-request set-var(txn.now) date()",
         "http-request set-var(txn.path) path",
-        "http-request set-var(txn.client) str(unknown)",
-        "http-request set-var-fmt(txn.client) %[src] if { src -m found }",
-        "http-request set-var(txn.client) var(txn.client),regsub(^::ffff:,) if { var(txn.client) -m beg ::ffff: }",
+        *_client(listener),
         *decision_rules(decided, settings, listener, folder),
         *request_rules(settings, listener, forwards_traces=not settings.otel_exporter_otlp_endpoint),
         *final_rules(settings, listener),
         "use_backend %[var(txn.backend)] if { var(txn.backend) -m found }",
         f"default_backend {GATEWAY}",
     )
+
+
+def _client(listener: Listener) -> list[str]:
+    """Return the rules that set `txn.client`, the address of the client."""
+    if listener.is_ipv4:
+        return ["http-request set-var(txn.client) src"]
+    return [
+        "http-request set-var(txn.client) str(unknown)",
+        "http-request set-var-fmt(txn.client) %[src] if { src -m found }",
+        "http-request set-var(txn.client) var(txn.client),regsub(^::ffff:,) if { var(txn.client) -m beg ::ffff: }",
+    ]
 
 
 def _gateway(settings: GatewaySettings, listener: Listener) -> list[str]:

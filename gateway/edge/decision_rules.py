@@ -4,7 +4,10 @@ Each rule leaves some requests to the gateway (`http-request allow` ends the rul
 gateway's). What passes all of them has a valid token that the gateway has accepted before, on a route of the edge.
 """
 
-from contract.claims import ACCESS, LONGEST_ACCESS_LIFETIME
+import json
+import re
+
+from contract.claims import ACCESS, ACCESS_CLAIMS, LONGEST_ACCESS_LIFETIME
 from gateway.edge.decided_routes import GATEWAY, DecidedRoutes
 from gateway.edge.folder import EdgeFolder
 from gateway.edge.listener import Listener
@@ -36,19 +39,17 @@ FIELDS_FOR_GATEWAY = (
     "x-sallyport-fault",
 )
 
+SINGLE_FIELDS = ("host", "origin")
+"""A request in which one of these fields occurs twice is left to the gateway."""
+
 # Printable ASCII without the characters that JSON or header fields escape: `"`, `%` and `\`.
 _PLAIN_TEXT = r"[!#$&-[\]-~]+"
 
-_PATTERNS = {
-    "sub": PLAIN_VALUE.pattern,
-    "sid": PLAIN_VALUE.pattern,
-    "email": _PLAIN_TEXT,
-    "roles": rf"{_PLAIN_TEXT}(?: {_PLAIN_TEXT})*",
-}
-"""The claims that a service receives."""
+FIELDS = ("exp", "iat", "sub", "sid", "email", "roles")
+"""The claims that the edge reads, in the order in which `txn.claims` holds them."""
 
-_NO_LITERAL = r"(?!(?:-?[0-9.]+|true|false|null)\z)"
-"""Excludes what json_query also returns for a number or a literal in place of a text."""
+SEPARATOR = "%"
+"""Stands between claims in `txn.claims`; no claim there contains it."""
 
 
 def decision_rules(
@@ -59,8 +60,8 @@ def decision_rules(
         *_liveness(folder),
         *_target(decided, settings, folder),
         *_fields(settings, listener),
-        *_token(folder),
-        *_claims(settings, folder),
+        *_token(settings, folder),
+        *_claims(folder),
         *_access(decided),
         "http-request set-var(txn.backend) var(txn.route)",
     ]
@@ -70,8 +71,8 @@ def _liveness(folder: EdgeFolder) -> list[str]:
     return [
         "# `gateway edge sync` moves valid_until on while it knows every revocation.",
         "http-request allow if { stopping }",
-        f"http-request set-var(txn.left) str(valid_until),map_str_int({folder.state_map},0),sub(txn.now)",
-        "http-request allow unless { var(txn.left) -m int gt 0 }",
+        "http-request allow unless"
+        f" {{ str(valid_until),map_str_int({folder.state_map},0),sub(txn.now) -m int gt 0 }}",
     ]
 
 
@@ -80,16 +81,16 @@ def _target(decided: DecidedRoutes, settings: GatewaySettings, folder: EdgeFolde
     by_size: dict[int, list[str]] = {}
     for edge in decided.at_edge:
         by_size.setdefault(edge.route.max_body, []).append(edge.name)
+    # A query without characters that need escapes, and without a ticket. `pathq` has no scheme and no authority.
+    target = quoted(
+        rf"^(?=.{{1,{settings.max_target_bytes}}}\z){PLAIN_PATH.pattern.decode()}(?:\?(?!.*ticket=)[!\"$-~]*)?\z"
+    )
     return [
         "# Targets that all servers read in the same way, in origin-form, and without a ticket.",
-        "http-request allow unless { req.ver 1.1 2.0 }",
-        "http-request allow unless { url -m beg / } || { req.ver 2.0 }",
-        f"http-request allow unless {{ path -m reg {quoted(f'^{PLAIN_PATH.pattern.decode()}$')} }}",
-        f"http-request allow if {{ pathq -m len gt {settings.max_target_bytes} }}",
-        r"http-request allow if { query -m reg '[^!-~]|#|ticket=' }",
+        f"http-request allow unless {{ req.ver 1.1 }} {{ url -m reg {target} }}"
+        f" || {{ req.ver 2.0 }} {{ pathq -m reg {target} }}",
         "# The route with the longest prefix of whole segments.",
-        'http-request set-var-fmt(txn.target) "%[method]%[path]/"',
-        f"http-request set-var(txn.route) var(txn.target),map_beg({folder.routes_map},{GATEWAY})",
+        f"http-request set-var(txn.route) method,concat(,txn.path,/),map_beg({folder.routes_map},{GATEWAY})",
         f"http-request allow unless {{ var(txn.route) -m str {' '.join(backends)} }}"
         if backends
         else "http-request allow if { always_true }",
@@ -108,94 +109,116 @@ def _target(decided: DecidedRoutes, settings: GatewaySettings, folder: EdgeFolde
 
 def _fields(settings: GatewaySettings, listener: Listener) -> list[str]:
     origins = sorted(map(str, settings.origins.exact))
+    names = "|".join(FIELDS_FOR_GATEWAY)
+    twice = "|".join(f"{name}:(?:.*:)?{name}" for name in SINGLE_FIELDS)
     is_allowed = f"{{ var(txn.origin) -m str {' '.join(origins)} }}" if origins else "{ always_false }"
     return [
         "# Header fields that change what the gateway does.",
         f"http-request set-var(txn.names) req.hdr_names({NAME_SEPARATOR})",
-        f"http-request allow if {{ var(txn.names) -m reg '(?:^|:)(?:{'|'.join(FIELDS_FOR_GATEWAY)})(?::|$)' }}",
-        "http-request allow if { req.hdr(accept) -i -m sub text/event-stream }",
+        f"http-request allow if {{ var(txn.names) -m reg '(?:^|:)(?:{names}|{twice})(?::|$)' }}",
+        "http-request allow if { req.fhdr(accept) -i -m sub text/event-stream }",
         f"http-request allow if {{ req.fhdr_cnt gt {settings.max_header_fields} }}",
         f"http-request allow if {{ req.hdrs -m len gt {settings.max_header_bytes} }}",
-        "http-request allow unless { req.fhdr_cnt(host) eq 1 }"
-        r" { req.fhdr(host) -m reg '^(?:[A-Za-z0-9._~-]{1,200}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?$' }",
+        "http-request set-var(txn.host) req.fhdr(host)",
+        "http-request allow unless"
+        r" { var(txn.host) -m reg '^(?:[A-Za-z0-9._~-]{1,200}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?$' }",
         "# In HTTP/2 a body needs no length. Then it has no limit here, whatever the method.",
         "http-request wait-for-body time 5s at-least 1 if { req.ver 2.0 } !{ req.hdr(content-length) -m found }",
         "http-request allow if { req.ver 2.0 } !{ req.hdr(content-length) -m found } { req.body_len gt 0 }",
         "# Origins: none, the gateway's own, or one of ALLOWED_ORIGINS.",
         "http-request set-var(txn.origin) req.fhdr(origin)",
-        "http-request allow if { var(txn.origin) -m found } { req.fhdr_cnt(origin) gt 1 }",
         f"http-request set-var(txn.allowed_origin) var(txn.origin) if {{ var(txn.origin) -m found }} {is_allowed}",
-        f'http-request set-var-fmt(txn.own_origin) "{listener.scheme}://%[req.fhdr(host)]"'
+        f'http-request set-var-fmt(txn.own_origin) "{listener.scheme}://%[var(txn.host)]"'
         " if { var(txn.origin) -m found }",
         "http-request allow if { var(txn.origin) -m found } !{ var(txn.allowed_origin) -m found }"
         " !{ var(txn.origin),strcmp(txn.own_origin) eq 0 }",
     ]
 
 
-def _token(folder: EdgeFolder) -> list[str]:
+def _token(settings: GatewaySettings, folder: EdgeFolder) -> list[str]:
+    known, was_verified = "{ var(txn.known) -m found }", f"{{ var(txn.digest),in_table({VERIFIED_TABLE}) }}"
+    claims = f"var(txn.token),field(2,.),ub64dec,regsub('{_claims_pattern(settings)}','{_FOUND_CLAIMS}')"
     return [
         "# One bearer token, whose header is, byte for byte, that of a key in use.",
         "http-request allow unless { req.hdr_cnt(authorization) eq 1 }",
         "http-request set-var(txn.token) http_auth_bearer",
         f"http-request set-var(txn.key) var(txn.token),field(1,.),map_str({folder.keys_map})",
         "http-request allow unless { var(txn.key) -m found }",
+        "http-request set-var(txn.proof) var(txn.token),concat(,txn.key)",
+        "# The last token of this connection that was verified, with its key, is known with its claims.",
+        "http-request set-var(txn.last) var(sess.verified)",
+        f"http-request set-var(txn.last_claims) var(txn.last),field(1,{SEPARATOR},{len(FIELDS)})",
+        "http-request set-var(txn.known) int(1)"
+        f" if {{ var(txn.last_claims),concat({SEPARATOR},txn.proof),strcmp(txn.last) eq 0 }}",
+        f"http-request set-var(txn.claims) var(txn.last_claims) if {known}",
         "# What HAProxy has verified with this key before needs no second verification.",
-        "http-request set-var(txn.digest) var(txn.token),concat(,txn.key),sha2(256)",
-        f"http-request set-var(txn.verified) int(1) if {{ var(txn.digest),in_table({VERIFIED_TABLE}) }}",
+        f"http-request set-var(txn.digest) var(txn.proof),sha2(256) if !{known}",
         "# The gateway has accepted it before: it has checked its form and reported its use.",
-        "http-request allow unless { var(txn.verified) -m found }"
-        f" || {{ var(txn.digest),in_table({ACCEPTED_TABLE}) }}",
+        f"http-request allow unless {known} || {was_verified} || {{ var(txn.digest),in_table({ACCEPTED_TABLE}) }}",
         "# The algorithm is a constant. jwt_verify returns negative numbers for errors, so only 1 is a success.",
         *(
-            f"http-request set-var(txn.verified) var(txn.token),jwt_verify({algorithm},txn.key)"
-            f" if !{{ var(txn.verified) -m found }} {{ var(txn.key) -m end {suffix} }}"
+            f"http-request set-var(txn.signature) var(txn.token),jwt_verify({algorithm},txn.key)"
+            f" if !{known} !{was_verified} {{ var(txn.key) -m end {suffix} }}"
             for algorithm, suffix in SUFFIXES.items()
         ),
-        "http-request allow unless { var(txn.verified) -m int eq 1 }",
+        f"http-request allow unless {known} || {was_verified} || {{ var(txn.signature) -m int eq 1 }}",
+        "# The claims are, byte for byte, in the form that the auth service writes. Others stay as they are.",
+        f"http-request set-var(txn.claims) {quoted(claims)} if !{known}",
+        f"http-request allow unless {known} || {{ var(txn.claims) -m reg '^[0-9]{{10}}{SEPARATOR}' }}",
     ]
 
 
-def _claims(settings: GatewaySettings, folder: EdgeFolder) -> list[str]:
-    # `-m reg` matches no empty text. json_query finds no text with escapes that it cannot decode.
-    without_roles = """{ var(txn.claims) -m sub '"roles":""' }"""
+def _claims(folder: EdgeFolder) -> list[str]:
+    known = "{ var(txn.known) -m found }"
+    field = {name: f"var(txn.claims),field({number},{SEPARATOR})" for number, name in enumerate(FIELDS, 1)}
     return [
-        "# The claims. The leeway is the gateway's affair.",
-        "http-request set-var(txn.claims) var(txn.token),field(2,.),ub64dec",
-        "http-request set-var(txn.life) var(txn.claims),json_query('$.exp','int'),sub(txn.now)",
-        f"http-request allow unless {{ var(txn.life) -m int 1:{LONGEST_ACCESS_LIFETIME} }}",
-        *(f"http-request set-var(txn.{name}) var(txn.claims),json_query('$.{name}')" for name in _PATTERNS),
-        f"http-request unset-var(txn.roles) if {without_roles}",
+        "# The leeway is the gateway's affair.",
+        f"http-request allow unless {{ {field['exp']},sub(txn.now) -m int 1:{LONGEST_ACCESS_LIFETIME} }}",
+        *(f"http-request set-var(txn.{name}) {field[name]}" for name in ("sub", "sid", "email", "roles")),
         "# Not revoked.",
         *(
             f"http-request allow if {{ var(txn.{name}),map_str({folder.revoked_map}) -m found }}"
             for name in ("sid", "sub")
         ),
-        "# What cannot change is checked once for each token.",
-        f"http-request set-var(txn.known) int(1) if {{ var(txn.digest),in_table({VERIFIED_TABLE}) }}",
-        *(f"{rule} !{{ var(txn.known) -m found }}" for rule in _once(settings, without_roles)),
-        f"http-request track-sc1 var(txn.digest) table {VERIFIED_TABLE} if !{{ var(txn.known) -m found }}",
+        "# What cannot change is checked once for each token and connection.",
+        f"http-request allow unless {known}"
+        f" || {{ {field['iat']},neg,add(txn.now) -m int 0:{LONGEST_ACCESS_LIFETIME} }}",
+        f"http-request track-sc1 var(txn.digest) table {VERIFIED_TABLE} if !{known}",
+        f"http-request set-var(sess.verified) var(txn.claims),concat({SEPARATOR},txn.proof) if !{known}",
     ]
 
 
-def _once(settings: GatewaySettings, without_roles: str) -> list[str]:
-    """Return the rules for claims whose result is the same for every request with a token."""
-    expected = {"iss": settings.token_issuer, "aud": settings.access_audience, "token_type": ACCESS}
-    return [
-        *(
-            f"http-request allow if !{{ var(txn.claims),json_query('$.{name}') -m str {quoted(value)} }}"
-            for name, value in expected.items()
-        ),
-        "http-request allow if !{ var(txn.claims),json_query('$.jti') -m found }",
-        "http-request set-var(txn.age) var(txn.claims),json_query('$.iat','int'),neg,add(txn.now) if",
-        f"http-request allow if !{{ var(txn.age) -m int 0:{LONGEST_ACCESS_LIFETIME} }}",
-        "http-request set-var(txn.early) var(txn.claims),json_query('$.nbf','int'),sub(txn.now) if",
-        "http-request allow if { var(txn.early) -m int gt 0 }",
-        *(
-            rf"http-request allow if !{{ var(txn.{name}) -m reg '^{_NO_LITERAL}(?:{pattern})\z' }}"
-            f"{f' !{without_roles}' if name == 'roles' else ''}"
-            for name, pattern in _PATTERNS.items()
-        ),
-    ]
+def _claims_pattern(settings: GatewaySettings) -> str:
+    """Return the regular expression (PCRE) of an access token's claims, as the auth service writes them.
+
+    Claims of a claims hook come first. The edge does not read them. A JSON text contains quotation marks inside a
+    string only after a backslash, so the text cannot be a part of such a claim.
+    """
+    patterns = {
+        "token_type": _json_pattern(ACCESS),
+        "iss": _json_pattern(settings.token_issuer),
+        "sub": f'"({PLAIN_VALUE.pattern})"',
+        "user_id": rf'"{PLAIN_VALUE.pattern}"',
+        "sid": f'"({PLAIN_VALUE.pattern})"',
+        "generation": "[0-9]{1,10}",
+        "aud": _json_pattern(settings.access_audience),
+        "iat": "([0-9]{10})",
+        "exp": "([0-9]{10})",
+        "jti": r'"[ !#-[\]-~]+"',
+        "email": f'"({_PLAIN_TEXT})"',
+        "roles": f'"((?:{_PLAIN_TEXT}(?: {_PLAIN_TEXT})*)?)"',
+    }
+    members = ",".join(f'"{name}":{patterns[name]}' for name in ACCESS_CLAIMS)
+    return rf"^\{{(?:.*,)?{members}\}}\z"
+
+
+_GROUPS = [name for name in ACCESS_CLAIMS if name in FIELDS]
+_FOUND_CLAIMS = SEPARATOR.join(rf"\{_GROUPS.index(name) + 1}" for name in FIELDS)
+
+
+def _json_pattern(value: str) -> str:
+    """Return the regular expression of the JSON text of `value`, without quotes that end an argument of HAProxy."""
+    return re.escape(json.dumps(value)).replace("'", r"\x27")
 
 
 def _access(decided: DecidedRoutes) -> list[str]:

@@ -10,7 +10,7 @@ from contract.identity import IDENTITY_HEADER, ISSUER, MAX_AGE, REFUSED_HEADER, 
 from contract.identity import header_of as assertion_header
 from contract.problems import PROBLEM_JSON, PROBLEMS, ProblemCode
 from gateway.edge.decided_routes import EdgeRoute
-from gateway.edge.decision_rules import NAME_SEPARATOR, quoted
+from gateway.edge.decision_rules import FIELDS, NAME_SEPARATOR, SEPARATOR, quoted
 from gateway.edge.header_patterns import among_names, withheld_from_clients, withheld_from_services
 from gateway.edge.identity_secrets import variable_name
 from gateway.edge.listener import Listener
@@ -19,7 +19,12 @@ from gateway.routing.header_overrides import HeaderOverrides
 from gateway.routing.routes import HOST_CLIENT, HOST_UPSTREAM, Upstream
 from gateway.settings import GatewaySettings
 
+ASSERTION_SECONDS = 15
+"""Time for which an assertion is used again on its connection, as in the gateway. It is valid for a minute."""
+
 REQUEST_ID = "%[var(txn.id)]"
+
+_QUOTED_NODE = r"""http-request set-var-fmt(txn.node) "\"[%[var(txn.client)]]\"" if { var(txn.client) -m sub : }"""
 
 _SUBJECT, _EMAIL, _ROLES, _SESSION = UNSIGNED_HEADERS
 
@@ -56,11 +61,11 @@ def request_rules(settings: GatewaySettings, listener: Listener, *, forwards_tra
         f"http-request set-header X-Request-Id {REQUEST_ID}",
         "http-request set-header X-Forwarded-For %[var(txn.client)]",
         f"http-request set-header X-Forwarded-Proto {listener.scheme}",
-        "http-request set-header X-Forwarded-Host %[req.fhdr(host)]",
-        "http-request set-var-fmt(txn.node) %[var(txn.client)]",
-        r"""http-request set-var-fmt(txn.node) "\"[%[var(txn.client)]]\"" if { var(txn.client) -m sub : }""",
+        "http-request set-header X-Forwarded-Host %[var(txn.host)]",
+        "http-request set-var(txn.node) var(txn.client)",
+        *([] if listener.is_ipv4 else [_QUOTED_NODE]),
         f"http-request set-header Forwarded for=%[var(txn.node)];proto={listener.scheme};"
-        r"host=\"%[req.fhdr(host)]\"",
+        r"host=\"%[var(txn.host)]\"",
         f"http-request set-header Via '1.1 {settings.gateway_name}'",
     ]
 
@@ -69,8 +74,7 @@ def route_rules(edge: EdgeRoute) -> list[str]:
     """Return the rules for requests on a route."""
     upstream = edge.route.upstream
     return [
-        "http-request disable-l7-retry if !{ method GET HEAD PUT DELETE }",
-        "http-request disable-l7-retry if { req.hdr(content-length) -m found }",
+        "http-request disable-l7-retry if !{ method GET HEAD PUT DELETE } || { req.hdr(content-length) -m found }",
         *(_identity(upstream) if upstream.signer is not None else []),
         *_host(upstream),
         *_overrides("http-request", edge.route.request_overrides),
@@ -85,10 +89,21 @@ def _identity(upstream: Upstream) -> list[str]:
         '"email":"%[var(txn.email)]","roles":"%[var(txn.roles)]"}'
     )
     signature = f'%[var(txn.signed),hmac(sha256,\\"${{{variable_name(upstream)}}}\\"),ub64enc]'
+    cached, found = f"sess.assertion_{variable_name(upstream)}", "{ var(txn.assertion) -m found }"
+    claims = f"var(txn.cached),field(1,{SEPARATOR},{len(FIELDS) + 1})"
     return [
-        f"http-request set-var-fmt(txn.payload) {quoted(payload)}",
-        f'http-request set-var-fmt(txn.signed) "{assertion_header("HS256")}.%[var(txn.payload),ub64enc]"',
-        f'http-request set-header {IDENTITY_HEADER} "%[var(txn.signed)].{signature}"',
+        f"# An assertion for the same claims and {ASSERTION_SECONDS} seconds is signed once for each connection.",
+        f"http-request set-var(txn.period) var(txn.now),div({ASSERTION_SECONDS})",
+        f"http-request set-var(txn.source) var(txn.claims),concat({SEPARATOR},txn.period)",
+        f"http-request set-var(txn.cached) var({cached})",
+        f"http-request set-var(txn.assertion) var(txn.cached),field({len(FIELDS) + 2},{SEPARATOR})"
+        f" if {{ {claims},strcmp(txn.source) eq 0 }}",
+        f"http-request set-var-fmt(txn.payload) {quoted(payload)} if !{found}",
+        f'http-request set-var-fmt(txn.signed) "{assertion_header("HS256")}.%[var(txn.payload),ub64enc]" if !{found}',
+        f'http-request set-var-fmt(txn.assertion) "%[var(txn.signed)].{signature}" if !{found}',
+        f"http-request set-var({cached}) var(txn.source),concat({SEPARATOR},txn.assertion)"
+        " if { var(txn.signed) -m found }",
+        f"http-request set-header {IDENTITY_HEADER} %[var(txn.assertion)]",
         *(
             f"http-request set-header {name} %[var(txn.{claim})]"
             for name, claim in ((_SUBJECT, "sub"), (_EMAIL, "email"), (_ROLES, "roles"), (_SESSION, "sid"))
@@ -113,8 +128,8 @@ def response_rules(edge: EdgeRoute, settings: GatewaySettings) -> list[str]:
     route, withheld = edge.route, withheld_from_clients()
     return [
         *_refused_responses(route.upstream),
-        *_redirects(route.upstream),
         f"http-response set-var(txn.response_names) res.hdr_names({NAME_SEPARATOR})",
+        *_redirects(route.upstream),
         f"http-response del-header {quoted(withheld)} -m reg"
         f" if {{ var(txn.response_names) -m reg {quoted(among_names(withheld))} }}",
         *_overrides("http-response", route.response_overrides),
@@ -141,15 +156,11 @@ def _redirects(upstream: Upstream) -> list[str]:
     authorities = "|".join(re.escape(one) for one in sorted(_written_authorities(upstream)))
     if not authorities:
         return []
-    url = rf"(?i)^(?:https?:)?//(?:{authorities})"
-    with_path, without_path = quoted(url + r"(/(?:[^/\\].*)?)$"), quoted(url + "([?#].*)?$")
+    # The second slash of the path must not be one of `//` or `/\\`. Without a path, a query or a fragment may follow.
+    url = quoted(rf"(?i)^(?:https?:)?//(?:{authorities})(?:/(?![/\\])|(?=[?#]|$))(.*)$")
     return [
-        line
+        f"http-response replace-header {name} {url} '/\\1' if {{ var(txn.response_names) -m sub location }}"
         for name in ("Location", "Content-Location")
-        for line in (
-            f"http-response replace-header {name} {with_path} '\\1'",
-            f"http-response replace-header {name} {without_path} '/\\1'",
-        )
     ]
 
 

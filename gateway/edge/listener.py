@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\]|\*):[0-9]{1,5}|unix:/[A-Za-z0-9._/-]+", re.ASCII)
+_IPV4 = re.compile(r"[0-9.]*:[0-9]+", re.ASCII)
 _PATH = re.compile(r"/[A-Za-z0-9._/-]+", re.ASCII)
 
 
@@ -30,6 +31,11 @@ class Listener:
     def scheme(self) -> str:
         """The scheme that clients use."""
         return "https" if self.certificate is not None else "http"
+
+    @property
+    def is_ipv4(self) -> bool:
+        """Whether every client has an IPv4 address. For `:port`, HAProxy binds the addresses of IPv4."""
+        return all(map(_IPV4.fullmatch, self.binds))
 
 
 def listener(binds: Sequence[str], gateways: Sequence[str], certificate: Path | None, threads: int) -> Listener:

@@ -1,8 +1,9 @@
-"""Jitter of access tokens: their lifetimes differ, so that clients do not refresh in the same second."""
+"""Access tokens: the order of their claims, and jitter, which spreads the refreshes of clients."""
 
 import pytest
 from flask.testing import FlaskClient
 
+from contract.claims import ACCESS_CLAIMS
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import claims_of
 from tests.auth_service.gateway_calls import Gateway
@@ -68,3 +69,9 @@ def test_no_lifetime_is_shortened_by_more_than_the_jitter(
 def test_a_jitter_out_of_range_is_refused(make_app: MakeApp, jitter: str) -> None:
     with pytest.raises(Exception, match="ACCESS_LIFETIME_JITTER"):
         make_app(ACCESS_LIFETIME_JITTER=jitter)
+
+
+def test_the_claims_are_in_the_order_of_the_contract(make_app: MakeApp) -> None:
+    """The edge reads tokens in this form only."""
+    (person,) = log_in_often(make_app().test_client(), 1)
+    assert tuple(claims_of(person.access)) == ACCESS_CLAIMS

@@ -127,7 +127,7 @@ def play_edge(
     known = read_jwks(jwks(*keys)) if keys else {}
     write_key_files(target, known)
     with (folder / "log").open("wb") as log:
-        command = [str(HAPROXY), "-W", "-S", str(target.master_socket), "-f", str(folder)]
+        command = [str(HAPROXY), "-dMglobal", "-W", "-S", str(target.master_socket), "-f", str(folder)]
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     edge = PlayedEdge(port, target, service, gateway)
     try:

@@ -124,5 +124,5 @@ def test_the_command_refuses_development_and_prints_who_decides(tmp_path: Path) 
     lines = {" ".join(line.split()) for line in written.stdout.splitlines()}
     assert "/api/ DELETE,GET,HEAD,OPTIONS,PATCH,POST the edge" in lines
     assert "/api/notes/events GET,HEAD the gateway: streams" in lines
-    assert f"haproxy -W -S {tmp_path}/edge/master.sock -f {tmp_path}/edge" in lines
+    assert f"haproxy -dMglobal -W -S {tmp_path}/edge/master.sock -f {tmp_path}/edge" in lines
     check(EdgeFolder(tmp_path / "edge"))

@@ -55,7 +55,7 @@ def start(processes: Processes, setup: PeerSetup, port: int) -> Process:
         check=True,
         timeout=READY_SECONDS,
     )
-    master = ["haproxy", "-W", "-S", str(folder / "master.sock"), "-f", str(folder)]
+    master = ["haproxy", "-dMglobal", "-W", "-S", str(folder / "master.sock"), "-f", str(folder)]
     server = processes.start(f"edge-{port}", master)
     sync = processes.start(f"edge-sync-{port}", [*command, "sync", "--folder", str(folder)], **environ)
     deadline = time.monotonic() + READY_SECONDS

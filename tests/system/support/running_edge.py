@@ -66,7 +66,7 @@ def run_edge(stack: RunningStack, folder: Path, *options: str) -> Iterator[Runni
     arguments = ["--folder", folder, "--bind", f"127.0.0.1:{port}", *options]
     subprocess.run(_gateway_command("edge", "haproxy", *arguments), cwd=ROOT, env=environ, check=True, timeout=60)
     with (folder / "haproxy.log").open("wb") as log:
-        command = [str(HAPROXY), "-W", "-S", str(folder / "master.sock"), "-f", str(folder)]
+        command = [str(HAPROXY), "-dMglobal", "-W", "-S", str(folder / "master.sock"), "-f", str(folder)]
         haproxy = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
     edge = RunningEdge(f"http://127.0.0.1:{port}", folder, environ, haproxy, _start_sync(folder, environ))
     try:
