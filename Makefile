@@ -118,8 +118,12 @@ test-faults: setup ## Test a running system with failures, overload and hostile 
 		tests/resource_service/test_hostile_json.py tests/auth_service/mail/test_sending.py tests/auth_service/mail/test_sending_processes.py \
 		tests/auth_service/importing/test_stopped_import.py
 
-test-topologies: setup ## Kill a Redis primary of Sentinel and of a Cluster under load
+test-topologies: setup ## Kill a Redis primary of Sentinel and of a Cluster under load; test revocations and throttling on both, and on redis-server
 	@SALLYPORT_TOPOLOGIES=1 $(BIN)/python -m pytest --timeout 600 tests/topologies
+	@for redis in sentinel cluster $$(command -v redis-server >/dev/null && echo redis-server); do \
+		SALLYPORT_TEST_REDIS=$$redis $(BIN)/python -m pytest --timeout 300 tests/auth_service/sessions/test_blacklist.py \
+			tests/auth_service/sessions/test_revocation_feed.py tests/auth_service/throttling || exit 1; \
+	done
 
 test-rotation: setup ## Replace every key and secret of a running system under load (seven minutes)
 	@SALLYPORT_ROTATION=1 $(BIN)/python -m pytest -s --timeout 600 tests/rotation

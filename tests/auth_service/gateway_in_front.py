@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flask.testing import FlaskClient
-from redis.asyncio import Redis
 from werkzeug.test import TestResponse
 
+from chassis.redis_clients import async_redis_client
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
 from contract.page_session import CHANGE_HEADER
 from contract.peer_token import PEER_HEADER, sign_peer
@@ -94,7 +94,7 @@ class GatewayInFront:
             self.token_verifier, self.sessions, clear_cookie=f"{COOKIE}=", allowed_origins=AllowedOrigins()
         )
         peer_secrets, cookie_values = watched(PEER_SECRET), SessionCookieValues(_set_cookie, f"{COOKIE}=")
-        tickets = Tickets(Redis.from_url(redis_url), peer_secrets, clock)
+        tickets = Tickets(async_redis_client(redis_url), peer_secrets, clock)
         refresher = TokenRefresher(self._post)
         authentication = AuthenticateStage(
             authenticators(self.token_verifier, refresher, self.session_cookie, tickets, clock), self.token_verifier
@@ -109,7 +109,7 @@ class GatewayInFront:
                 peer_secrets,
             ),
             IdentityHeaders(100),
-            RateLimiter(SharedCounters(Redis.from_url(redis_url), clock), clock),
+            RateLimiter(SharedCounters(async_redis_client(redis_url), clock), clock),
             clock,
         )
         asyncio.run(self.keys.refresh())

