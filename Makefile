@@ -39,7 +39,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run compile doctor tour reload grant auth rotate secrets migration setup test test-system fuzz test-compiled test-all-cases test-packages test-large test-isolation test-migration test-faults test-topologies test-rotation test-alerts test-kubernetes test-release release audit test-contract openapi test-browser client test-clients lifetimes soak timing bench bench-growth bench-setup load load-ui \
+.PHONY: help run compile doctor tour reload grant auth rotate secrets migration setup test test-system fuzz test-compiled test-all-cases test-packages test-large test-isolation test-edge test-migration test-faults test-topologies test-rotation test-alerts test-kubernetes test-release release audit test-contract openapi test-browser client test-clients lifetimes soak timing bench bench-growth bench-setup load load-ui \
 	docs docs-serve lint lock clean
 
 help: ## List the commands
@@ -107,6 +107,11 @@ test-large: setup ## Run the tests that send 1 GiB through the gateway and measu
 
 test-isolation: setup ## Run the tests that start each service with its own requirements only
 	@SALLYPORT_ISOLATION=1 $(BIN)/python -m pytest --timeout 600 tests/system/test_isolation.py
+
+test-edge: setup ## Run the system tests of the shared stack through the edge (Debian: haproxy)
+	@SALLYPORT_TEST_EDGE=1 $(BIN)/python -m pytest -n 2 tests/system/edge tests/system/balancers/test_forward_auth.py \
+		tests/system/test_bad_input.py tests/system/test_event_stream.py tests/system/test_forgery.py tests/system/test_large_bodies.py tests/system/test_mail.py \
+		tests/system/test_pages.py tests/system/test_parallel_logins.py tests/system/test_python_client.py tests/system/test_readme.py tests/system/test_refresh.py
 
 test-migration: setup ## Test the move of a Django project with djoser, which runs in an environment of its own
 	@$(MAKE) --no-print-directory setup VENV=.venv-migration REQUIREMENTS=requirements/migration.txt

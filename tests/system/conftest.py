@@ -11,6 +11,7 @@ from tests.auth_service.djoser.recordings import ACTIVATION
 from tests.otlp_collector import Collector, collecting
 from tests.system.support import big_upstream
 from tests.system.support.databases import make_databases
+from tests.system.support.running_edge import BEHIND_EDGE, EDGE_SETTINGS, reached
 from tests.system.support.running_stack import Account, RunningStack, Tokens, run_stack
 
 FOLDER = Path(__file__).parent
@@ -34,8 +35,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     shipped = (ROOT / "gateway" / "routes.toml").read_text()
     routes.write_text(shipped + big_upstream.ROUTES.format(socket=folder / "s"))
     settings = {"REFRESH_GRACE": "1", "GATEWAY_ROUTES": str(routes), "TRUSTED_PROXIES": BALANCER}
-    with big_upstream.serve(folder / "s"), run_stack(**settings) as running:
-        yield running
+    settings |= EDGE_SETTINGS if BEHIND_EDGE else {}
+    with (
+        big_upstream.serve(folder / "s"),
+        run_stack(**settings) as running,
+        reached(running, tmp_path_factory.mktemp("shared-edge")) as stack,
+    ):
+        yield stack
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """HAProxy with `gateway edge sync`, in front of a running stack."""
 
+import dataclasses
 import os
 import shutil
 import socket
@@ -11,11 +12,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from stack.plan import ROOT
 from tests.ports import free_port
 from tests.system.support.running_stack import RunningStack, end
 
 HAPROXY = shutil.which("haproxy", path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"]))
+
+
+BEHIND_EDGE = bool(os.environ.get("SALLYPORT_TEST_EDGE"))
+"""Whether the shared stack of the system tests is reached through an edge (`make test-edge`)."""
+
+EDGE_SETTINGS = {"TRUSTED_PROXIES": "127.0.0.1", "DEVELOPMENT": "off"}
+"""Settings of a gateway behind an edge on the same host."""
 
 
 @dataclass(slots=True)
@@ -75,6 +85,18 @@ def run_edge(stack: RunningStack, folder: Path, *options: str) -> Iterator[Runni
     finally:
         end(edge.sync)
         end(edge.haproxy)
+
+
+@contextmanager
+def reached(stack: RunningStack, folder: Path) -> Iterator[RunningStack]:
+    """Yield the stack as the tests reach it: through an edge with SALLYPORT_TEST_EDGE, otherwise directly."""
+    if not BEHIND_EDGE:
+        yield stack
+        return
+    if HAPROXY is None:
+        pytest.skip("HAProxy is not installed")
+    with run_edge(stack, folder) as edge:
+        yield dataclasses.replace(stack, url=edge.url)
 
 
 def gateway_environ(stack: RunningStack) -> dict[str, str]:
