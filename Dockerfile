@@ -33,20 +33,37 @@ RUN if [ "$SERVICE $COMPILED" = "gateway on" ]; then \
     cp -r doctor build/compiled/ && \
     if [ "$SERVICE" = resource_service ]; then cp -r sallyport_service build/compiled/; fi
 
-FROM python
+# Makes /venv: the packages of the service, without pip.
+FROM python AS packages
 ARG SERVICE
 # `--build-arg TRACING=1` adds the packages for traces.
 ARG TRACING=
-ENV SERVICE=$SERVICE \
-    APP_ENV=production \
-    PYTHONUNBUFFERED=1
-WORKDIR /app
 COPY requirements/${SERVICE}.txt requirements.txt
 COPY requirements/tracing.txt tracing.txt
-RUN python -m pip install --require-hashes --only-binary=:all: --requirement requirements.txt ${TRACING:+--requirement tracing.txt}
+RUN python -m venv --without-pip /venv && \
+    python -m pip --python /venv/bin/python install --require-hashes --only-binary=:all: \
+        --requirement requirements.txt ${TRACING:+--requirement tracing.txt}
+
+FROM python
+ARG SERVICE
+ARG VERSION=1.0.0
+# The address of the repository that the image is built from.
+ARG SOURCE=
+LABEL org.opencontainers.image.title="sallyport-$SERVICE" \
+    org.opencontainers.image.version="$VERSION" \
+    org.opencontainers.image.source="$SOURCE" \
+    org.opencontainers.image.licenses="MIT"
+ENV SERVICE=$SERVICE \
+    APP_ENV=production \
+    PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1
+WORKDIR /app
+RUN python -m pip uninstall --yes pip && \
+    useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin sallyport
+COPY --from=packages /venv/ /venv/
 COPY --from=code /build/build/compiled/ .
 # The root file system is read-only at run time, so bytecode is written now.
-RUN python -m compileall -q . && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin sallyport
+RUN python -m compileall -q .
 USER 10001:10001
 EXPOSE 8000
 CMD ["sh", "-c", "exec gunicorn -c python:$SERVICE.gunicorn_conf"]

@@ -25,6 +25,8 @@ KIT := client/packages/client/dist/index.js
 KIT_SOURCES = $(shell find client/packages/client/src client/packages/client/tsconfig*.json -type f)
 # Packages that compare responses with the OpenAPI document.
 CONTRACT := .venv-contract
+# The Compose plugin of the deployment tests.
+DEPLOY := .venv-deploy
 # kubectl, and the schemas of the Kubernetes API.
 KUBERNETES := .venv-kubernetes
 # What builds and audits a release.
@@ -39,7 +41,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run compile doctor tour reload grant auth rotate secrets migration setup test test-system fuzz test-compiled test-all-cases test-packages test-large test-isolation test-edge test-migration test-faults test-topologies test-rotation test-alerts test-kubernetes test-release release audit test-contract openapi test-browser client test-clients lifetimes soak timing bench bench-growth bench-setup load load-ui \
+.PHONY: help run up down update compile doctor tour reload grant auth rotate secrets migration setup test test-system fuzz test-compiled test-all-cases test-packages test-large test-isolation test-edge test-migration test-faults test-topologies test-rotation test-alerts test-deploy test-kubernetes test-release release audit test-contract openapi test-browser client test-clients lifetimes soak timing bench bench-growth bench-setup load load-ui \
 	docs docs-serve lint lock clean
 
 help: ## List the commands
@@ -47,6 +49,20 @@ help: ## List the commands
 
 run: $(RUN_STAMP) ## Start the whole system on this machine; Ctrl-C stops it
 	@exec $(BIN)/python -m stack
+
+up: ## Build and start the whole system in containers, healthy when the command ends (needs Docker Compose)
+	@deploy/compose/check.sh
+	@$(MAKE) --no-print-directory secrets SECRETS_DIR="$${SECRETS_DIR:-$$(sed -n 's/^SECRETS_DIR=//p' .env 2>/dev/null)}"
+	@docker compose up --build --wait --detach
+	@echo "ready at http://$$(docker compose port balancer 8000)"
+
+down: ## Stop and remove the containers of `make up`; the databases stay
+	@deploy/compose/check.sh
+	@docker compose down
+
+update: ## Replace the containers of `make up` by new ones of the present code, while the system serves requests
+	@deploy/compose/check.sh
+	@deploy/compose/update.sh
 
 tour: $(RUN_STAMP) ## Take a tour of the system of `make run`: log-in, notes, refresh, replay; in another terminal
 	@$(BIN)/python -m stack tour | sh
@@ -135,6 +151,10 @@ test-rotation: setup ## Replace every key and secret of a running system under l
 
 test-alerts: setup ## Play a fault for each alert in a running system, and wait until it fires in Prometheus (Debian: prometheus)
 	@SALLYPORT_ALERTS=1 $(BIN)/python -m pytest --timeout 300 tests/alerts
+
+test-deploy: setup ## Build the images, and play scaling, an update and kills with docker-compose.yml (Debian: docker.io, debootstrap; root)
+	@$(MAKE) --no-print-directory setup VENV=$(DEPLOY) REQUIREMENTS=requirements/deploy.txt
+	@SALLYPORT_DEPLOY=$(abspath $(DEPLOY))/bin/docker-compose $(BIN)/python -m pytest -s -rs --timeout 1200 tests/deploy
 
 test-kubernetes: setup ## Render deploy/kubernetes with kubectl, and compare it with the API schemas and the services (no cluster)
 	@$(MAKE) --no-print-directory setup VENV=$(KUBERNETES) REQUIREMENTS=requirements/kubernetes.txt
@@ -226,13 +246,13 @@ lock: setup ## Lock requirements/*.in, with hashes, in requirements/*.txt
 	command -v uv >/dev/null || $(BIN)/python -m pip install --quiet uv; \
 	cd requirements && uv $(COMPILE) dev.in -o dev.txt && uv $(COMPILE) -c dev.txt run.in -o run.txt && uv $(COMPILE) -c dev.txt compile.in -o compile.txt && \
 	uv $(COMPILE) -c dev.txt bench.in -o bench.txt && uv $(COMPILE) bench_django.in -o bench_django.txt && \
-	uv $(COMPILE) -c dev.txt browser.in -o browser.txt && uv $(COMPILE) -c dev.txt contract.in -o contract.txt && uv $(COMPILE) -c dev.txt kubernetes.in -o kubernetes.txt && uv $(COMPILE) -c dev.txt release.in -o release.txt && uv $(COMPILE) node.in -o node.txt && uv $(COMPILE) -c dev.txt docs.in -o docs.txt && uv $(COMPILE) -c dev.txt packages.in -o packages.txt && uv $(COMPILE) migration.in -o migration.txt && \
+	uv $(COMPILE) -c dev.txt browser.in -o browser.txt && uv $(COMPILE) -c dev.txt contract.in -o contract.txt && uv $(COMPILE) -c dev.txt kubernetes.in -o kubernetes.txt && uv $(COMPILE) -c dev.txt release.in -o release.txt && uv $(COMPILE) node.in -o node.txt && uv $(COMPILE) deploy.in -o deploy.txt && uv $(COMPILE) -c dev.txt docs.in -o docs.txt && uv $(COMPILE) -c dev.txt packages.in -o packages.txt && uv $(COMPILE) migration.in -o migration.txt && \
 	for service in gateway auth_service resource_service tracing; do \
 		uv $(COMPILE) -c dev.txt $$service.in -o $$service.txt || exit 1; \
 	done
 
 clean: ## Remove the virtual environments and all caches; .data/ stays
-	@rm -rf $(VENV) .venv-migration .venv-node .venv-package-* $(BENCH) $(BENCH)-django $(BROWSER) $(CONTRACT) $(KUBERNETES) $(RELEASE) $(DOCS) website/node_modules tests/load/peers/fastify/node_modules tests/browser/node_modules tests/clients/node_modules tests/clients/nuxt_auth/node_modules tests/packages/another_language/node_modules client/node_modules client/packages/*/node_modules client/packages/*/dist client/packages/*/build client/dist client/.angular
+	@rm -rf $(VENV) .venv-migration .venv-node .venv-package-* $(BENCH) $(BENCH)-django $(BROWSER) $(CONTRACT) $(DEPLOY) $(KUBERNETES) $(RELEASE) $(DOCS) website/node_modules tests/load/peers/fastify/node_modules tests/browser/node_modules tests/clients/node_modules tests/clients/nuxt_auth/node_modules tests/packages/another_language/node_modules client/node_modules client/packages/*/node_modules client/packages/*/dist client/packages/*/build client/dist client/.angular
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

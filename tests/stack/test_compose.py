@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -34,12 +35,15 @@ SET_BY_COMPOSE = {
 }
 """Settings that docker-compose.yml sets itself or reads from secret files, not from `.env`."""
 COMPOSE_ONLY = {
+    "AUTH_CONTAINERS",
     "AUTH_MEMORY",
     "EDGE_SUBNET",
+    "GATEWAY_CONTAINERS",
     "GATEWAY_MEMORY",
     "POSTGRES_MEMORY",
     "PUBLISH_ADDRESS",
     "REDIS_MEMORY",
+    "RESOURCE_CONTAINERS",
     "RESOURCE_MEMORY",
     "SECRETS_DIR",
 }
@@ -176,3 +180,26 @@ def service(name: str) -> str:
 
 def test_an_image_run_without_compose_is_in_production_mode() -> None:
     assert "APP_ENV=production" in (ROOT / "Dockerfile").read_text()
+
+
+def test_the_label_of_the_images_has_the_version_of_the_project() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"ARG VERSION={version}\n" in (ROOT / "Dockerfile").read_text()
+
+
+def test_the_development_file_changes_only_services_that_exist() -> None:
+    services = yaml.safe_load(COMPOSE)["services"]
+    changed = yaml.safe_load((ROOT / "deploy" / "compose" / "development.yml").read_text())["services"]
+    assert changed.keys() <= services.keys()
+
+
+def test_up_names_what_is_missing(tmp_path: Path) -> None:
+    """Without Docker, `make up` prints one line."""
+    tools = ("sh", "make", "python3", "dirname", "sed", "awk", "find")
+    for tool in tools:
+        (tmp_path / tool).symlink_to(str(shutil.which(tool)))
+    result = subprocess.run(
+        ["make", "up"], cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, timeout=30
+    )
+    assert result.returncode == 2
+    assert result.stderr.startswith("Docker Compose is needed, and `docker compose version` fails")

@@ -13,7 +13,8 @@ from stack.plan import ROOT
 
 LINE = re.compile(r"#?(?P<name>[A-Z][A-Z0-9_]+)=(?P<default>.*)")
 COMPOSE_ONLY = {"PUBLISH_ADDRESS", "SECRETS_DIR", "EDGE_SUBNET"} | {
-    f"{service}_MEMORY" for service in ("AUTH", "GATEWAY", "POSTGRES", "REDIS", "RESOURCE")
+    *(f"{service}_MEMORY" for service in ("AUTH", "GATEWAY", "POSTGRES", "REDIS", "RESOURCE")),
+    *(f"{service}_CONTAINERS" for service in ("AUTH", "GATEWAY", "RESOURCE")),
 }
 """Variables that only docker-compose.yml reads."""
 ROUTES_ONLY = {"RESOURCE_URL"}
