@@ -41,7 +41,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run up down update compile doctor tour reload grant auth rotate secrets migration setup test test-system fuzz test-compiled test-all-cases test-packages test-large test-isolation test-edge test-migration test-faults test-topologies test-rotation test-alerts test-deploy test-kubernetes test-release release audit test-contract openapi test-browser client test-clients lifetimes soak timing bench bench-growth bench-setup load load-ui \
+.PHONY: help run up down update compile doctor tour reload grant auth rotate secrets migration setup test test-system fuzz test-compiled test-all-cases test-packages test-large test-isolation test-edge test-migration test-faults test-hosts test-topologies test-rotation test-alerts test-deploy test-kubernetes test-release release audit test-contract openapi test-browser client test-clients lifetimes soak timing bench bench-growth bench-setup load load-ui \
 	docs docs-serve lint lock clean
 
 help: ## List the commands
@@ -145,6 +145,9 @@ test-topologies: setup ## Kill a Redis primary of Sentinel and of a Cluster unde
 		SALLYPORT_TEST_REDIS=$$redis $(BIN)/python -m pytest --timeout 300 tests/auth_service/sessions/test_blacklist.py \
 			tests/auth_service/sessions/test_revocation_feed.py tests/auth_service/throttling || exit 1; \
 	done
+
+test-hosts: setup ## Lose, part, slow down and upgrade hosts (network namespaces) with traffic on: root, Debian: haproxy postgresql nftables ethtool
+	@SALLYPORT_HOSTS=1 $(BIN)/python -m pytest --timeout 600 $(or $(FILES),tests/hosts)
 
 test-rotation: setup ## Replace every key and secret of a running system under load (seven minutes)
 	@SALLYPORT_ROTATION=1 $(BIN)/python -m pytest -s --timeout 600 tests/rotation

@@ -32,11 +32,24 @@ def database_url(text: str) -> str:
     return url.render_as_string(hide_password=False)
 
 
+_LOST_CONNECTION = {
+    # Milliseconds. Without it a statement waits in the kernel for a quarter of an hour, and is executed when a
+    # partition ends: long after its client has given up and repeated the request elsewhere.
+    "tcp_user_timeout": 5000,
+    # Seconds, and probes: for a server that is lost while it executes a statement.
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
+"""When a connection to PostgreSQL counts as lost: parameters of libpq, which ignores them for unix sockets."""
+
+
 def engine_options(url: str, threads: int) -> dict[str, Any]:
     """Return the options of create_engine for `url`.
 
     The pool has one connection for each of `threads`; a thread waits at most 5 seconds for one. On PostgreSQL,
-    connecting takes at most 3 seconds and a statement 10, and a broken connection is replaced before it is used.
+    connecting takes at most 3 seconds and a statement 10, and a broken connection is replaced before it is used. A
+    server that acknowledges nothing for 5 seconds counts as lost.
 
     Errors do not show the parameters of a statement, because these contain personal data and password hashes.
     """
@@ -45,7 +58,7 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
         return options
     return options | {
         "pool_pre_ping": True,
-        "connect_args": {"connect_timeout": 3, "options": "-c statement_timeout=10000"},
+        "connect_args": {"connect_timeout": 3, "options": "-c statement_timeout=10000", **_LOST_CONNECTION},
     }
 
 

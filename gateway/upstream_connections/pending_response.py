@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from gateway.upstream_connections.errors import FailureReason, UpstreamFailed
 from gateway.upstream_connections.response_parser import ResponseParser
+from gateway.upstream_connections.send_buffer import discard_unacknowledged
 
 NEVER = float("inf")
 """A deadline that never passes."""
@@ -127,6 +128,8 @@ class PendingResponse(ResponseParser):
             self._failure = UpstreamFailed(reason, detail)
             self._failure.__cause__ = cause
         if self._transport is not None:
+            if not self._transport.is_closing():
+                discard_unacknowledged(self._transport)
             self._transport.abort()
         self._wake_all()
 

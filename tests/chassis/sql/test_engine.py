@@ -44,6 +44,7 @@ def test_calls_to_postgresql_have_timeouts() -> None:
     assert options["pool_pre_ping"]
     assert options["connect_args"]["connect_timeout"] <= 3
     assert "statement_timeout=10000" in options["connect_args"]["options"]
+    assert options["connect_args"]["tcp_user_timeout"] <= 5_000
 
 
 def test_errors_do_not_show_statement_parameters() -> None:

@@ -1,0 +1,1 @@
+"""The network, the deployment and the traffic of the tests of many hosts."""
