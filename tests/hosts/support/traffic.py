@@ -89,7 +89,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of the sessions: how many were logged out, and how many spent or ended tokens were accepted."""
+    """The state of the sessions: how many were logged out, and how many spent or ended tokens were accepted."""
 
     sessions: int
     logged_out: int
