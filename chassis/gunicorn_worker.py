@@ -1,4 +1,5 @@
-"""gunicorn's thread worker, with threads that wait a moment for the next request on their connection.
+"""gunicorn's thread worker, with threads that wait a moment for the next request on their connection, and without
+connections that a stopping worker leaves in the queue of its listener.
 
 gunicorn hands a connection to a thread for one request. The main thread then waits for the next one and hands the
 connection to a thread again. Each hand-over is two wake-ups of a thread, and each of them competes for the GIL.
@@ -25,6 +26,26 @@ class LingeringThreadWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn shi
         super().__init__(*args, **options)
         self._busy: set[Any] = set()
         """The connections that threads have now. `add` and `discard` are atomic."""
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Start or stop accepting. A worker that stops accepts what waits, and closes the listeners.
+
+        gunicorn keeps the listeners open until its last request has ended. Meanwhile the kernel completes connections
+        that nobody accepts; their requests are lost when the listeners close. A refused connection loses no request:
+        the gateway tries the next address.
+        """
+        super().set_accept_enabled(enabled)
+        if self.alive or enabled:
+            return
+        waiting = select.poll()
+        for listener in self.sockets:
+            if listener.sock is None:
+                continue
+            waiting.register(listener, select.POLLIN)
+            while waiting.poll(0):
+                self.accept(listener)
+            waiting.unregister(listener)
+            listener.close()
 
     def handle(self, conn: Any) -> Any:
         """Serve requests of `conn`; return what gunicorn's method returns for the last one."""

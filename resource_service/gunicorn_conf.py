@@ -23,7 +23,7 @@ wsgi_app = "resource_service.app:create_app()"
 proc_name = "sallyport-resource"
 bind = addresses(_serving.resource_bind, _serving.resource_internal_bind)
 workers = _serving.resource_workers
-worker_class = "gthread"
+worker_class = "chassis.gunicorn_worker.LingeringThreadWorker"
 threads = _settings.threads
 
 
