@@ -94,8 +94,8 @@ def test_more_gateways_share_the_published_port(system: ComposedSystem) -> None:
     assert len(system.containers("gateway")) == 2
 
 
-def test_an_update_keeps_the_system_available(system: ComposedSystem, add_figure: AddFigure) -> None:
-    """`make update` replaces every container. A stopping service may fail the requests that it has just received."""
+def test_an_update_under_requests_fails_none(system: ComposedSystem, add_figure: AddFigure) -> None:
+    """`make update` replaces every container."""
     services = ("auth", "resource", "gateway")
     before = {service: set(system.containers(service)) for service in services}
     began = time.monotonic()
@@ -104,8 +104,7 @@ def test_an_update_keeps_the_system_available(system: ComposedSystem, add_figure
         report = traffic.since(began)
         after = traffic.run_for(5)
     add_figure(str(report))
-    assert report.statuses() <= {200, 502}, report.failures()
-    assert len(report.responses(502)) < len(report.outcomes) / 100, report.failures()
+    assert report.statuses() == {200}, report.failures()
     assert after.statuses() == {200}, "nobody was logged out: " + after.failures()
     for service in services:
         renewed = set(system.containers(service))

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.system
 
 LOST_SECONDS = 20.0
 WINDOW_SECONDS = 10.0
-"""Requests that are sent later than this after the loss must succeed. Measured: two seconds."""
+"""Requests that are sent later than this after the loss must succeed."""
 
 
 @pytest.mark.parametrize("host", ["gateway1", "auth1", "notes1"])
