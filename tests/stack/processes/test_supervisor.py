@@ -29,9 +29,9 @@ def command(name: str, program: str) -> Command:
     return Command(name, (sys.executable, "-c", program), {})
 
 
-def run_scenario(scenario: Scenario) -> list[str]:
-    """Run the scenario, stop all processes, and return the lines of the terminal."""
-    output = io.BytesIO()
+def run_scenario(scenario: Scenario, output: io.BytesIO | None = None) -> list[str]:
+    """Run the scenario, stop all processes, and return the lines of the terminal, which are written to `output`."""
+    output = output or io.BytesIO()
 
     async def run() -> None:
         lock, writing_end = os.pipe()  # any open file will do as the lock that processes inherit
@@ -43,7 +43,7 @@ def run_scenario(scenario: Scenario) -> list[str]:
             os.close(lock)
             os.close(writing_end)
 
-    asyncio.run(asyncio.wait_for(run(), 20))
+    asyncio.run(asyncio.wait_for(run(), 60))
     return output.getvalue().decode().splitlines()
 
 
@@ -57,9 +57,15 @@ def run_to_end(*commands: Command) -> list[str]:
     return run_scenario(scenario)
 
 
+async def until_up(output: io.BytesIO, processes: int) -> None:
+    """Wait until so many processes have printed that they are up."""
+    while output.getvalue().count(b"| up") < processes:
+        await asyncio.sleep(0.01)
+
+
 async def never_started(name: str) -> None:
     """Wait for longer than any scenario takes."""
-    await asyncio.sleep(60)
+    await asyncio.sleep(120)
 
 
 async def started_at_once(name: str) -> None:
@@ -171,13 +177,15 @@ def test_a_hangup_is_ignored_under_nohup() -> None:
 def test_stages_are_stopped_in_reverse_order() -> None:
     exits_with_bye = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit('bye')); " + SLEEP
 
+    output = io.BytesIO()
+
     async def scenario(supervisor: Supervisor) -> None:
         await supervisor.keep_running(command("redis", exits_with_bye))
         await supervisor.keep_running(command("auth", exits_with_bye))
         await supervisor.keep_running(command("gateway", exits_with_bye))
-        await asyncio.sleep(1)
+        await until_up(output, 3)
 
-    seen = [line.split(" ", 1)[0] for line in run_scenario(scenario) if line.endswith("bye")]
+    seen = [line.split(" ", 1)[0] for line in run_scenario(scenario, output) if line.endswith("bye")]
     assert seen == ["gateway", "auth", "redis"]
 
 
@@ -185,11 +193,13 @@ def test_a_process_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(module, "STOP_SECONDS", 0.2)
     monkeypatch.setattr(module, "MIN_STOP_SECONDS", 0.2)
 
+    output = io.BytesIO()
+
     async def scenario(supervisor: Supervisor) -> None:
         await supervisor.keep_running(command("auth", IGNORES_SIGTERM))
-        await asyncio.sleep(0.5)
+        await until_up(output, 1)
 
-    assert run_scenario(scenario) == ["auth     | up"]
+    assert run_scenario(scenario, output) == ["auth     | up"]
 
 
 def test_children_that_a_process_leaves_are_killed() -> None:
