@@ -59,7 +59,7 @@ def run_to_end(*commands: Command) -> list[str]:
 
 async def until_up(output: io.BytesIO, processes: int) -> None:
     """Wait until so many processes have printed that they are up."""
-    while output.getvalue().count(b"| up") < processes:
+    while output.getvalue().count(b"| up") < processes:  # noqa: ASYNC110 - the output has no event
         await asyncio.sleep(0.01)
 
 
