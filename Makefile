@@ -139,11 +139,12 @@ test-faults: setup ## Test a running system with failures, overload and hostile 
 		tests/resource_service/test_hostile_json.py tests/auth_service/mail/test_sending.py tests/auth_service/mail/test_sending_processes.py \
 		tests/auth_service/importing/test_stopped_import.py
 
-test-topologies: setup ## Kill a Redis primary of Sentinel and of a Cluster under load; test revocations and throttling on both, and on redis-server
+test-topologies: setup ## Kill a Redis primary of Sentinel and of a Cluster under load; test revocations, throttling, rate limits and tickets on both, and on redis-server
 	@SALLYPORT_TOPOLOGIES=1 $(BIN)/python -m pytest --timeout 600 tests/topologies
 	@for redis in sentinel cluster $$(command -v redis-server >/dev/null && echo redis-server); do \
 		SALLYPORT_TEST_REDIS=$$redis $(BIN)/python -m pytest --timeout 300 tests/auth_service/sessions/test_blacklist.py \
-			tests/auth_service/sessions/test_revocation_feed.py tests/auth_service/throttling || exit 1; \
+			tests/auth_service/sessions/test_revocation_feed.py tests/auth_service/throttling \
+			tests/gateway/tokens/test_revocation_feed.py tests/gateway/rate_limits tests/gateway/browser_sessions || exit 1; \
 	done
 
 test-hosts: setup ## Lose, part, slow down and upgrade hosts (network namespaces) with traffic on: root, Debian: haproxy postgresql nftables ethtool

@@ -70,7 +70,14 @@ class RevocationFeed:
         return float("inf") if self._current_at is None else max(0.0, now - self._current_at)
 
     async def follow(self) -> None:
-        """Read the stream until cancelled; retry every _RETRY_SECONDS while Redis fails."""
+        """Read the stream until cancelled, then close the connections to Redis."""
+        try:
+            await self._keep_reading()
+        finally:
+            await self._redis.aclose()
+
+    async def _keep_reading(self) -> None:
+        """Read the stream; retry every _RETRY_SECONDS while Redis fails."""
         logged_errors: set[str] = set()
         while True:
             try:

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from chassis.clock import Clock
+from chassis.redis_clients import redis_client
 from chassis.settings import load
 from gateway.app import create_app
 from gateway.settings import GatewaySettings
@@ -19,6 +20,7 @@ from tests.gateway.raw_upstream import Conversation, RawUpstream, Script, ok
 from tests.gateway.routes_toml import AUTH_UPSTREAM, NOTES_UPSTREAM, route_table, routes_toml, upstream_table
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.stand_ins.valkey import valkey_server
+from tests.redis_topologies import CHOSEN, chosen_redis
 
 MakeApp = Callable[..., Gateway]
 
@@ -80,9 +82,21 @@ def token(signing_key: SigningKey) -> str:
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """The URL of a valkey-server that all tests share."""
+    """The URL of a valkey-server that all tests share. SALLYPORT_TEST_REDIS chooses another Redis."""
+    if CHOSEN:
+        with chosen_redis() as url:
+            yield url
+        return
     with valkey_server() as server:
         yield server.url
+
+
+@pytest.fixture
+def empty_redis(redis_url: str) -> str:
+    """The URL of a Redis without data."""
+    with redis_client(redis_url) as redis:
+        redis.flushall()
+    return redis_url
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from redis import Redis
 
+from chassis.redis_clients import redis_client
 from contract.internal_api import EXCHANGE_PATH
 from contract.revocation import SESSION, STREAM, Revocation
 from tests.clocks import ShiftedClock
@@ -163,7 +163,7 @@ def test_the_cookie_of_a_revoked_session_is_refused_everywhere(
     assert send(gateway, "GET /session/", cookie).status == 200
     auth.handles.clear()
     now = int(clock())
-    with Redis.from_url(redis_url) as redis:
+    with redis_client(redis_url) as redis:
         redis.xadd(STREAM, dict(Revocation(SESSION, auth.session, now, now + 300).to_fields().items()))
         deadline = time.monotonic() + WAIT
         while send(gateway, "GET /session/", cookie).status == 200 and time.monotonic() < deadline:

@@ -9,14 +9,14 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from redis import Redis
-from redis.asyncio import Redis as AsyncRedis
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from chassis.redis_clients import redis_client
 from contract.problems import Refused
 from contract.revocation import SESSION, STREAM, Revocation
 from gateway.browser_sessions.tickets import Tickets
+from gateway.redis_clients import ticket_redis
 from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import PAST_EXPIRY, PEER_SECRET, SigningKey, access_claims, read_claims
 from tests.gateway.browser import COOKIE, SAME_ORIGIN, log_in_for_cookie
@@ -127,7 +127,7 @@ def test_a_ticket_expires_after_thirty_seconds(gateway: RunningGateway, clock: S
 
 def test_redis_stores_no_ticket_and_expires_its_hash(gateway: RunningGateway, ada: str, redis_url: str) -> None:
     ticket = ticket_of(gateway, ada)
-    with Redis.from_url(redis_url) as redis:
+    with redis_client(redis_url) as redis:
         keys = list(redis.scan_iter("ticket:*"))
         assert keys
         assert all(0 < redis.ttl(key) <= 30 for key in keys)
@@ -139,7 +139,7 @@ def test_write_access_to_redis_is_not_enough_to_forge_a_ticket(
 ) -> None:
     """Changed claims are refused, and so are claims that were copied to another ticket."""
     changed, moved, target = (ticket_of(gateway, ada) for _ in range(3))
-    with Redis.from_url(redis_url) as redis:
+    with redis_client(redis_url) as redis:
         keys = {ticket: _redis_key_of(ticket) for ticket in (changed, moved, target)}
         redis.set(keys[changed], (redis.get(keys[changed]) or b"").replace(b"ada-id", b"eve-id"))
         redis.set(keys[target], redis.get(keys[moved]) or b"")
@@ -179,7 +179,7 @@ def test_a_ticket_of_an_ended_session_is_refused(
     token = signing_key.sign(access_claims(now, sid="ticket-session", jti="ticket"))
     fields = f"Authorization: Bearer {token}"
     ticket = ticket_of(gateway, fields)
-    with Redis.from_url(redis_url) as redis:
+    with redis_client(redis_url) as redis:
         redis.xadd(STREAM, Revocation(SESSION, "ticket-session", int(now), int(now) + 300).to_fields())
     deadline = time.monotonic() + WAIT
     while get(gateway, "/api/x", fields).status == 200 and time.monotonic() < deadline:
@@ -248,7 +248,7 @@ def test_a_ticket_of_a_gateway_that_has_read_the_other_secret_is_redeemed(redis_
     old, new = PEER_SECRET, PEER_SECRET[::-1]
 
     async def redeem(issuing: str, redeeming: str) -> str:
-        redis = AsyncRedis.from_url(redis_url)
+        redis = ticket_redis(redis_url)
         try:
             ticket = await Tickets(redis, watched(issuing), time.time).issue(read_claims())
             return (await Tickets(redis, watched(redeeming), time.time).redeem(ticket)).subject
@@ -263,7 +263,7 @@ def test_a_ticket_of_a_gateway_that_has_read_the_other_secret_is_redeemed(redis_
 
 def test_a_ticket_keeps_the_claims_of_the_claims_hook_and_without_them_has_the_form_of_before(redis_url: str) -> None:
     async def redeem(extra: str) -> tuple[str, object]:
-        redis = AsyncRedis.from_url(redis_url)
+        redis = ticket_redis(redis_url)
         tickets = Tickets(redis, watched(PEER_SECRET), time.time)
         try:
             ticket = await tickets.issue(read_claims(extra=extra))

@@ -42,8 +42,7 @@ class Synchronized:
         self.keys = keys
         self.secrets_changed = False
         self.revocations = Revocations(fail_closed=fail_closed)
-        self._redis = revocation_feed_redis(redis_url)
-        self.feed = RevocationFeed(self._redis, self.revocations, self.clock)
+        self.feed = RevocationFeed(revocation_feed_redis(redis_url), self.revocations, self.clock)
         self._verification_keys = VerificationKeys(self._fetch, self.clock, 60)
         self._synchronizer = Synchronizer(
             edge.folder,
@@ -65,7 +64,7 @@ class Synchronized:
             follow = asyncio.create_task(self.feed.follow())
             await asyncio.sleep(0.1)
             follow.cancel()
-            await self._redis.aclose()
+            await asyncio.wait([follow])  # until its connections are closed
         await self._synchronizer.update()
 
 

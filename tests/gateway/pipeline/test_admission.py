@@ -20,8 +20,12 @@ from tests.gateway.pipeline.admission import (
     outcomes,
     three_variants,
 )
+from tests.redis_topologies import needs_own_valkey
 
-pytestmark = pytest.mark.skipif(is_compiled(), reason="the variants replace methods of compiled objects")
+pytestmark = [
+    pytest.mark.skipif(is_compiled(), reason="the variants replace methods of compiled objects"),
+    needs_own_valkey,
+]
 
 
 @pytest.fixture(scope="module")

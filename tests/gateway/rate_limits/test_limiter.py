@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from redis import Redis
 
+from chassis.redis_clients import redis_client
 from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawClient, RawResponse
@@ -36,7 +36,7 @@ Make = Callable[..., RunningGateway]
 def make(make_app: MakeApp, upstream: RawUpstream, redis_url: str, tmp_path: Path) -> Iterator[Make]:
     """`make(**settings)` starts a gateway. All of them share one Redis without counts."""
     (tmp_path / "routes.toml").write_text(ROUTES)
-    with Redis.from_url(redis_url) as redis:
+    with redis_client(redis_url) as redis:
         for name in redis.scan_iter("limit:*"):
             redis.delete(name)
     with ExitStack() as stack:

@@ -1,46 +1,31 @@
 """Workers share rate-limit counters through a real Redis server, which tests stop and start again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from redis import Redis
-from redis.asyncio import Redis as AsyncRedis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from chassis.rates import Rate
+from chassis.redis_clients import redis_client
 from contract.problems import Refused
 from gateway.rate_limits.limiter import RateLimiter
 from gateway.rate_limits.redis_sync import SharedCounters
+from gateway.redis_clients import rate_limit_redis
 from gateway.routing.routes import ADDRESS, IDENTITY, RateLimit
 from gateway.suspendable import run
 from gateway.worker.background_tasks import BackgroundTasks
 from tests.clocks import MovableClock
-from tests.gateway.stand_ins.valkey import Valkey, valkey_server
+from tests.gateway.stand_ins.valkey import valkey_server
 
 CLIENT = "192.0.2.7"
-
-
-@pytest.fixture(scope="module")
-def shared_valkey() -> Iterator[Valkey]:
-    with valkey_server() as server:
-        yield server
-
-
-@pytest.fixture
-def valkey(shared_valkey: Valkey) -> Valkey:
-    with Redis.from_url(shared_valkey.url) as redis:
-        redis.flushall()
-    return shared_valkey
 
 
 class Worker:
     """The rate limiter of one worker."""
 
     def __init__(self, url: str, clock: MovableClock) -> None:
-        self.redis = AsyncRedis.from_url(url, socket_timeout=0.2, retry=Retry(NoBackoff(), 0))
+        self.redis = rate_limit_redis(url)
         self.local_states: list[bool] = []
         self.counters = SharedCounters(self.redis, clock, self.local_states.append)
         self.rate_limiter = RateLimiter(self.counters, clock)
@@ -63,8 +48,8 @@ class Worker:
 
 
 @asynccontextmanager
-async def workers(valkey: Valkey, clock: MovableClock, number: int = 2) -> AsyncIterator[list[Worker]]:
-    made = [Worker(valkey.url, clock) for _ in range(number)]
+async def workers(url: str, clock: MovableClock, number: int = 2) -> AsyncIterator[list[Worker]]:
+    made = [Worker(url, clock) for _ in range(number)]
     sharing = BackgroundTasks([worker.counters.keep_sharing for worker in made])
     sharing.start()
     try:
@@ -89,13 +74,13 @@ def run_scenario(scenario: Callable[[], Awaitable[None]]) -> None:
 
 @pytest.mark.parametrize("rate", [1, 5, 9])
 def test_a_limit_under_ten_is_exact_with_any_number_of_workers(
-    valkey: Valkey, clock: MovableClock, rate: int
+    empty_redis: str, clock: MovableClock, rate: int
 ) -> None:
     """One Redis command adds and reads, so no two workers take the same last place."""
     limit = RateLimit("small", ADDRESS, Rate(rate, 60))
 
     async def scenario() -> None:
-        async with workers(valkey, clock, 4) as made:
+        async with workers(empty_redis, clock, 4) as made:
             found = await asyncio.gather(*(worker.admitted(limit, 10) for worker in made for _ in range(5)))
             assert sum(found) == rate
 
@@ -104,24 +89,24 @@ def test_a_limit_under_ten_is_exact_with_any_number_of_workers(
 
 @pytest.mark.parametrize("rate", [100, 1_000])
 def test_a_larger_limit_is_exceeded_by_a_tenth_per_worker_at_most(
-    valkey: Valkey, clock: MovableClock, rate: int
+    empty_redis: str, clock: MovableClock, rate: int
 ) -> None:
     limit = RateLimit("large", ADDRESS, Rate(rate, 60))
 
     async def scenario() -> None:
-        async with workers(valkey, clock, 2) as made:
+        async with workers(empty_redis, clock, 2) as made:
             found = await asyncio.gather(*(worker.admitted(limit, rate) for worker in made for _ in range(2)))
             assert rate <= sum(found) <= rate + 2 * rate // 10
 
     run_scenario(scenario)
 
 
-def test_a_worker_gets_the_sum_of_all_workers_with_its_next_batch(valkey: Valkey, clock: MovableClock) -> None:
+def test_a_worker_gets_the_sum_of_all_workers_with_its_next_batch(empty_redis: str, clock: MovableClock) -> None:
     """The same batch sends its own counts."""
     limit = RateLimit("batch", ADDRESS, Rate(100, 60))
 
     async def scenario() -> None:
-        async with workers(valkey, clock) as (one, two):
+        async with workers(empty_redis, clock) as (one, two):
             assert await one.admitted(limit, 95) == 95
             assert await two.admitted(limit, 2) == 2
             here = two.counters.counter(limit, CLIENT, clock())
@@ -131,44 +116,44 @@ def test_a_worker_gets_the_sum_of_all_workers_with_its_next_batch(valkey: Valkey
     run_scenario(scenario)
 
 
-def test_a_client_far_from_its_limit_is_not_sent_to_redis(valkey: Valkey, clock: MovableClock) -> None:
+def test_a_client_far_from_its_limit_is_not_sent_to_redis(empty_redis: str, clock: MovableClock) -> None:
     """A worker reports a key once it has counted a fiftieth of the rate: six requests of 300 here."""
     limit = RateLimit("little", ADDRESS, Rate(300, 60))
 
     async def scenario() -> None:
-        async with workers(valkey, clock, 1) as (worker,):
+        async with workers(empty_redis, clock, 1) as (worker,):
             assert await worker.admitted(limit, 5) == 5
             await worker.counters.send_batch()
-            with Redis.from_url(valkey.url) as redis:
-                assert redis.keys("limit:*") == []
+            with redis_client(empty_redis) as redis:
+                assert list(redis.scan_iter("limit:*")) == []
                 assert await worker.admits(limit)
                 await worker.counters.send_batch()
-                (name,) = redis.keys("limit:*")
+                (name,) = redis.scan_iter("limit:*")
                 assert redis.get(name) == b"6"
 
     run_scenario(scenario)
 
 
-def test_a_refused_request_does_not_count(valkey: Valkey, clock: MovableClock) -> None:
+def test_a_refused_request_does_not_count(empty_redis: str, clock: MovableClock) -> None:
     limit = RateLimit("refused", ADDRESS, Rate(5, 60))
 
     async def scenario() -> None:
-        async with workers(valkey, clock) as (one, two):
+        async with workers(empty_redis, clock) as (one, two):
             found = await asyncio.gather(*(worker.admits(limit) for worker in (one, two) for _ in range(50)))
             assert sum(found) == 5
-            with Redis.from_url(valkey.url) as redis:
-                (name,) = redis.keys("limit:*")
+            with redis_client(empty_redis) as redis:
+                (name,) = redis.scan_iter("limit:*")
                 await until(lambda: redis.get(name) == b"5")
                 assert 60 < redis.ttl(name) <= 180  # two windows, and a minute of clock skew
 
     run_scenario(scenario)
 
 
-def test_a_worker_gets_the_previous_window_from_redis(valkey: Valkey, clock: MovableClock) -> None:
+def test_a_worker_gets_the_previous_window_from_redis(empty_redis: str, clock: MovableClock) -> None:
     limit = RateLimit("before", ADDRESS, Rate(8, 60))
 
     async def scenario() -> None:
-        async with workers(valkey, clock) as (one, two):
+        async with workers(empty_redis, clock) as (one, two):
             assert await one.admitted(limit, 8) == 8
             clock.move(60)
             assert not await two.admits(limit)
@@ -179,11 +164,11 @@ def test_a_worker_gets_the_previous_window_from_redis(valkey: Valkey, clock: Mov
     run_scenario(scenario)
 
 
-def test_each_address_and_each_limit_has_its_own_counter(valkey: Valkey, clock: MovableClock) -> None:
+def test_each_address_and_each_limit_has_its_own_counter(empty_redis: str, clock: MovableClock) -> None:
     limit, other = RateLimit("one", ADDRESS, Rate(1, 60)), RateLimit("other", ADDRESS, Rate(1, 60))
 
     async def scenario() -> None:
-        async with workers(valkey, clock, 1) as (worker,):
+        async with workers(empty_redis, clock, 1) as (worker,):
             assert [await worker.admits(limit, client) for client in (CLIENT, CLIENT, "192.0.2.8")] == [
                 True,
                 False,
@@ -194,24 +179,24 @@ def test_each_address_and_each_limit_has_its_own_counter(valkey: Valkey, clock: 
     run_scenario(scenario)
 
 
-def test_a_client_without_an_address_is_not_limited(valkey: Valkey, clock: MovableClock) -> None:
+def test_a_client_without_an_address_is_not_limited(empty_redis: str, clock: MovableClock) -> None:
     """All clients on a unix socket are "unknown", and would share one limit."""
     limit = RateLimit("no-address", ADDRESS, Rate(1, 60))
 
     async def scenario() -> None:
-        async with workers(valkey, clock, 1) as (worker,):
+        async with workers(empty_redis, clock, 1) as (worker,):
             assert all([await worker.admits(limit, "unknown") for _ in range(5)])
 
     run_scenario(scenario)
 
 
 def test_a_request_that_the_identity_limit_refuses_does_not_count_under_the_address_limit(
-    valkey: Valkey, clock: MovableClock
+    empty_redis: str, clock: MovableClock
 ) -> None:
     address, identity = RateLimit("a", ADDRESS, Rate(100, 60)), RateLimit("i", IDENTITY, Rate(10, 60))
 
     async def scenario() -> None:
-        async with workers(valkey, clock, 1) as (worker,):
+        async with workers(empty_redis, clock, 1) as (worker,):
             worker.counters.counter(identity, "ada", clock()).shared = 10
             for _ in range(3):
                 await run(worker.rate_limiter.admit_address([address, identity], CLIENT))
@@ -228,7 +213,7 @@ def test_workers_count_locally_while_redis_is_down_and_share_again_afterwards(cl
 
     async def scenario() -> None:
         with valkey_server() as server:
-            async with workers(server, clock) as (one, two):
+            async with workers(server.url, clock) as (one, two):
                 assert await one.admitted(limit, 2) == 2
                 server.stop()
                 by_one, by_two = await asyncio.gather(one.admitted(limit, 10), two.admitted(limit, 10))
@@ -269,11 +254,11 @@ def test_a_redis_that_hangs_delays_only_the_first_request(clock: MovableClock) -
     run_scenario(scenario)
 
 
-def test_a_client_that_disconnects_while_it_waits_is_counted(valkey: Valkey, clock: MovableClock) -> None:
+def test_a_client_that_disconnects_while_it_waits_is_counted(empty_redis: str, clock: MovableClock) -> None:
     limit = RateLimit("gone", ADDRESS, Rate(2, 60))
 
     async def scenario() -> None:
-        async with workers(valkey, clock, 1) as (worker,):
+        async with workers(empty_redis, clock, 1) as (worker,):
             gone = asyncio.create_task(worker.admits(limit))
             await asyncio.sleep(0)
             gone.cancel()
