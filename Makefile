@@ -170,7 +170,7 @@ test-release: release-setup ## Build a release, and compare its files with the l
 release: release-setup ## Build wheels, images, SBOMs, lists of licences, notes and checksums into build/release: ARGS=--no-images
 	@$(BIN)/python -m release $(ARGS)
 
-audit: release-setup ## Look for known vulnerabilities in the packages of the images (pip-audit, which asks pypi.org)
+audit: release-setup ## Look for known vulnerabilities in the packages of the images (pip-audit, which asks PyPI)
 	@for service in gateway auth_service resource_service tracing; do \
 		echo "== requirements/$$service.txt"; \
 		$(RELEASE)/bin/pip-audit --strict --progress-spinner off --disable-pip --require-hashes -r requirements/$$service.txt || exit 1; \
